@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Landlock's three calls, and a ruleset from a list of grants. Calling thread only.
+ */
+#pragma once
+#include "policy/plan.h"
+
+int landlock_abi(void); /* 0 if there is none */
+/* A ruleset fd from GRANTS masked to what this plan handles, or -errno. A path that vanished is
+ * skipped. */
+int landlock_ruleset(const struct plan *plan, const struct grant *grants, size_t n);
+/* no_new_privs and restrict_self on the calling thread. 0 or -errno. */
+int landlock_enter(int ruleset_fd);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Starting the command: processes S (leader thread), a confined thread, K (warden), T (target), as
+ * DESIGN.md section 5 draws them; Landlock, filter, listener hand-over, terminal, signals, death.
+ *
+ * launch_start() is called once, from the leader thread, before any other thread exists. It makes
+ * the confined thread, which takes the upper bound, forks the warden (which forks the target), gets
+ * the listener, then calls confined_main() on itself: that is where workers are started, so that
+ * they inherit the domain. launch_wait() runs on the leader thread.
+ */
+#pragma once
+#include "core/features.h"
+#include "policy/plan.h"
+
+struct launch_config {
+	char *const *argv;          /* of the command */
+	char *const *envp;          /* environment of the command, already filtered */
+	const struct plan *plan;
+	const struct features *features;
+	const char *const *allowed_calls; /* `allow call`, NULL-terminated */
+	bool supervise;             /* false: no filter with a listener is needed */
+	bool die_by_ptrace;         /* --on-death ptrace */
+	/* Runs on the confined thread once the listener is in hand; must start the workers and return
+	 * 0, or -errno to give up (then the target is killed before its exec). Not called unless
+	 * supervise. */
+	int (*confined_main)(void *ctx, int listener, pid_t target, pid_t warden);
+	void *ctx;
+};
+
+struct launch; /* opaque */
+
+/* Why nothing was started, when launch_start fails: exit code (125, 126, 127) and a message. */
+struct launch_error {
+	int exit_code;
+	char text[512];
+};
+
+int launch_start(const struct launch_config *config, struct launch **ret, struct launch_error *ret_error);
+/* Serve signals and job control until the command has ended and its leftovers are dead.
+ * *ret_wstatus as of waitpid. 0 or -errno. */
+int launch_wait(struct launch *l, int *ret_wstatus);
+/* End the whole tree now (any thread). */
+void launch_kill_tree(struct launch *l);
+void launch_free(struct launch *l);
+/* Die as the command did: exit with its code, or of its signal with the core limit 0. */
+_Noreturn void launch_exit_like(int wstatus);
+
+/* Is PID (a task or group visible to us) part of the target tree? By descent from the warden. */
+bool launch_in_tree(pid_t warden, pid_t pid);

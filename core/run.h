@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * `sluice run` behind its command line: policy, plan, launch, supervision, summary, exit status.
+ */
+#pragma once
+#include "policy/policy.h"
+#include "policy/plan.h"
+#include <stdbool.h>
+
+struct rule_option {
+	enum action action;
+	const char *argument;
+};
+
+/* Which policy: shared by run and explain. */
+struct policy_options {
+	const char **policies; /* -p, in order */
+	unsigned n_policies;   /* 0: "build" */
+	struct rule_option *rules;
+	unsigned n_rules;
+	const char *report;    /* --report, or NULL */
+	bool emulate;          /* --layers emulate */
+};
+
+enum prompt_mode { PROMPT_TTY, PROMPT_NONE };
+enum backend { BACKEND_AUTO, BACKEND_URING, BACKEND_EPOLL };
+
+struct run_options {
+	struct policy_options policy;
+	enum prompt_mode prompt;
+	unsigned prompt_timeout_s;
+	bool die_by_ptrace;
+	const char *record, *stats, *name;
+	bool fail_denied, verbose, quiet;
+	unsigned workers; /* 0: default */
+	enum backend backend;
+	char **argv;      /* the command, NULL-terminated */
+};
+
+/* Runs the command; returns the exit code of sluice, or does not return if the command was killed by
+ * a signal (sluice then dies of the same one). */
+int run_command(const struct run_options *options);
+
+/* Load and finish the policy as OPTIONS say. TMPDIR is the run's private directory ($TMPDIR), PROTECT
+ * a NULL-terminated list of files in use (implicit never w). */
+int policy_load(const struct policy_options *options, const char *tmpdir, const char *const *protect,
+		struct policy **ret, struct policy_error *ret_error);
+/* Plan for this kernel. */
+int policy_plan(const struct policy *policy, const struct plan_caps *caps, struct plan **ret,
+		struct policy_error *ret_error);
