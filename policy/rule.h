@@ -37,7 +37,11 @@ struct pattern {
 	uint16_t n_comps;
 	struct component *comps;
 	const char *text;   /* normalised, printable by escape_bytes() */
-	const char *prefix; /* the longest literal directory prefix, "/" at least, no trailing slash */
+	const char *prefix; /* the longest literal directory prefix, "/" at least, no trailing slash;
+			     * for a pattern that is no glob the whole path, equal to text */
+	uint16_t prefix_len;
+	uint16_t n_literal; /* components before the first that is no literal */
+	uint64_t doublestars; /* private to pattern.c: bit i: component n_literal + i is one */
 };
 
 /* What `connect`/`bind` rules may name besides paths. */
