@@ -10,13 +10,14 @@
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct pool;
 struct worker; /* one thread; unshared */
 
 struct pool_config {
 	int listener;
-	unsigned max_workers;   /* 0: a default by the number of CPUs */
+	unsigned max_workers;   /* in ordinary use; 0: 4. Workers that hang are replaced beyond it */
 	unsigned max_slow;      /* cap of slow threads; 0: default 64 */
 	bool use_uring;         /* else epoll */
 	const struct features *features;
@@ -28,10 +29,15 @@ struct pool_config {
 	void *ctx;
 };
 
-/* Call on the confined thread. 0 or -errno. */
+/* Call on the confined thread: all threads of the pool inherit its Landlock domain, filters, credentials
+ * and fs_struct as they are now. Blocks all signals in them but the poke signal. 0 or -errno. */
 int pool_start(const struct pool_config *config, struct pool **ret);
-/* No new notifications; join all threads but those stuck in the kernel (waits at most 1 s). */
+/* No new notifications; join all threads but those stuck in the kernel (waits about 1 s for them at most).
+ * Slow jobs that were accepted are run to their end, interrupted (EINTR) where they block. Any thread but
+ * the pool's own, once. */
 void pool_stop(struct pool *p);
+/* After pool_stop(). Where threads were left behind (see the statistics) the memory stays, and so must
+ * CTX: they may come back to it. */
 void pool_free(struct pool *p);
 
 void *worker_local(const struct worker *w);
@@ -40,9 +46,24 @@ struct pool *worker_pool(const struct worker *w);
 
 /* Run JOB on a slow thread. LOCAL is that thread's own worker_init result. -EAGAIN past the cap. */
 int pool_submit_slow(struct pool *p, void (*job)(void *arg, void *local), void *arg);
+/* The same, at most a quarter of the cap (one at least) for one KEY, say a thread group: no target can
+ * take the slow threads from the others. KEY 0: uncounted. Any thread, confined or not. */
+int pool_submit_slow_for(struct pool *p, pid_t key, void (*job)(void *arg, void *local), void *arg);
+/* In a job: its name for pool_interrupt_slow(), never 0. */
+uint64_t pool_slow_self(void);
+/* Any thread: make the call that the job blocks in return EINTR. The job may not have reached its call
+ * yet, so repeat while it lasts. False: the job has ended. */
+bool pool_interrupt_slow(struct pool *p, uint64_t job);
+/* The one signal that is not blocked in workers and slow threads. */
+int pool_poke_signal(void);
 
 struct pool_stats {
 	uint64_t notifications, gone, promotions, pokes, slow_jobs;
+	uint64_t spawn_errors;      /* threads that could not be made at the first attempt */
 	unsigned workers, slow_threads;
+	unsigned stuck;             /* workers that hang with a notification right now */
+	unsigned left_behind;       /* threads that pool_stop() could not join */
+	int error;                  /* -errno that ended the service of the listener, else 0 */
+	bool ended;                 /* the last target is gone */
 };
 void pool_get_stats(const struct pool *p, struct pool_stats *ret);
