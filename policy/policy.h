@@ -74,6 +74,8 @@ struct verdict {
 /* The verdict for OP on PATH: canonical, absolute, no trailing slash, LEN bytes.
  * /proc/<own tgid> must be given as /proc/self. */
 struct verdict policy_decide(const struct policy *p, enum op op, const char *path, size_t len);
+/* mkdir of PATH: create, and beyond that "a right to create P includes mkdir of P's missing parents". */
+struct verdict policy_decide_mkdir(const struct policy *p, const char *path, size_t len);
 /* connect/bind to any IPv4 or IPv6 address. */
 struct verdict policy_decide_net(const struct policy *p, enum op op);
 
@@ -101,6 +103,9 @@ const char *const *policy_files(const struct policy *p);
 /* Append S escaped as the summary and errors show it (control bytes, invalid UTF-8, bidi): writes
  * at most SIZE bytes with a NUL, returns the length it would need. */
 size_t escape_bytes(char *buf, size_t size, const char *s, size_t len);
+/* PATH as one word of a policy, `~` for HOME (may be NULL), quoted if it has to be: what stands behind
+ * "--allow read:" once it is quoted for the shell. Size and result as escape_bytes(). */
+size_t policy_format_word(char *buf, size_t size, const char *path, size_t len, const char *home);
 /* The nearest of NAMES (NULL-terminated) to WORD by edit distance, or NULL if none is near. */
 const char *suggest(const char *word, const char *const *names);
 /* Parse "read,list" or a group into *ret. 0 or -EINVAL. */
