@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * setgroups, setfsgid, setfsuid, then capset: changing fsuid alone would leave CAP_SYS_ADMIN and its
+ * like in force. The permitted set stays, so that creds_leave() can take everything back.
+ */
+#include "core/target/creds.h"
+
+#include "core/sys.h"
+
+#include <linux/capability.h>
+#include <stdlib.h>
+
+static _Thread_local struct {
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[TASK_MAX_GROUPS];
+	int n_groups;
+	struct __user_cap_data_struct caps[2];
+} own;
+
+static int caps_get(struct __user_cap_data_struct caps[2])
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+	return (int)CALL(syscall(SYS_capget, &header, caps));
+}
+
+static int caps_set(const struct __user_cap_data_struct caps[2])
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+	return (int)CALL(syscall(SYS_capset, &header, caps));
+}
+
+static uint64_t effective(const struct __user_cap_data_struct caps[2])
+{
+	return caps[0].effective | (uint64_t)caps[1].effective << 32;
+}
+
+void creds_init(void)
+{
+	own.uid = geteuid();
+	own.gid = getegid();
+	own.n_groups = getgroups(TASK_MAX_GROUPS, own.groups);
+	if (caps_get(own.caps) < 0)
+		memset(own.caps, 0, sizeof(own.caps));
+}
+
+static bool same_groups(const struct task_status *s)
+{
+	if (own.n_groups < 0 || s->n_groups != (unsigned)own.n_groups)
+		return false;
+	for (unsigned i = 0; i < s->n_groups; i++) {
+		bool found = false;
+
+		for (int j = 0; j < own.n_groups && !found; j++)
+			found = own.groups[j] == s->groups[i];
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+bool creds_same(const struct task_status *s)
+{
+	for (unsigned i = 0; i < 4; i++)
+		if (s->uid[i] != own.uid || s->gid[i] != own.gid)
+			return false;
+	return same_groups(s) && s->cap_effective == effective(own.caps);
+}
+
+int creds_enter(const struct task_status *s)
+{
+	struct __user_cap_data_struct caps[2];
+
+	/* Capabilities that the supervisor itself lacks can't be lent. */
+	if (s->n_groups > TASK_MAX_GROUPS || (s->cap_effective & ~effective(own.caps)))
+		return -EPERM;
+	if (CALL(syscall(SYS_setgroups, (size_t)s->n_groups, s->groups)) < 0)
+		return -EPERM;
+	syscall(SYS_setfsgid, s->gid[3]);
+	syscall(SYS_setfsuid, s->uid[3]);
+	memcpy(caps, own.caps, sizeof(caps));
+	caps[0].effective = (uint32_t)s->cap_effective & own.caps[0].permitted;
+	caps[1].effective = (uint32_t)(s->cap_effective >> 32) & own.caps[1].permitted;
+	/* setfs*id report nothing: ask again whether they took. */
+	if (caps_set(caps) < 0 || (uid_t)syscall(SYS_setfsuid, -1) != s->uid[3] ||
+	    (gid_t)syscall(SYS_setfsgid, -1) != s->gid[3]) {
+		creds_leave();
+		return -EPERM;
+	}
+	return 0;
+}
+
+void creds_leave(void)
+{
+	/* A thread that can't become itself again must not serve anybody else. */
+	if (caps_set(own.caps) < 0)
+		abort();
+	syscall(SYS_setfsuid, own.uid);
+	syscall(SYS_setfsgid, own.gid);
+	/* setfsuid has moved effective bits of its own accord: set them once more. */
+	if (CALL(syscall(SYS_setgroups, (size_t)own.n_groups, own.groups)) < 0 ||
+	    (uid_t)syscall(SYS_setfsuid, -1) != own.uid || caps_set(own.caps) < 0)
+		abort();
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Acting with a target's credentials: for a privileged supervisor whose targets changed their ids.
+ * Per thread, by raw system calls (libc's wrappers would change every thread).
+ */
+#pragma once
+#include "core/target/task.h"
+
+/* Remember what this thread is. Call once per thread before creds_enter. */
+void creds_init(void);
+
+/* Are the target's credentials those that this thread acts with anyway? */
+bool creds_same(const struct task_status *status);
+
+/* Take the target's file-system ids, groups and effective capabilities. 0, or -EPERM when they can't be
+ * taken; then nothing has changed. Pairs with creds_leave() on the same thread. */
+int creds_enter(const struct task_status *status);
+void creds_leave(void);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Reading a target's memory, once (I4), and writing results back with its page protections.
+ *
+ * Every function may block for as long as the target likes (its mmap lock, FUSE pages): workers only,
+ * under the monitor's eye. What was read belongs to the target only if ID_VALID succeeds afterwards:
+ * the caller checks.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A NUL-terminated string of at most SIZE bytes with its NUL. Returns the length, -EFAULT if memory
+ * ends before a NUL, -ENAMETOOLONG if there is none in SIZE bytes, -EPERM/-ESRCH if the task can't be
+ * read. */
+ssize_t target_read_string(pid_t tid, uint64_t addr, char *buf, size_t size);
+
+/* Exactly LEN bytes. 0 or -errno. */
+int target_read(pid_t tid, uint64_t addr, void *buf, size_t len);
+
+/* Exactly LEN bytes, respecting the target's page protection. 0 or -errno. */
+int target_write(pid_t tid, uint64_t addr, const void *buf, size_t len);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the kernel knows of a target's thread, always by thread id: cwd, descriptors, umask and
+ * credentials are per thread (ATTACKS.md T11, T12). Any worker thread.
+ *
+ * A thread id is only as good as the notification that names it: callers check ID_VALID after.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define TASK_MAX_GROUPS 64
+
+struct task_status {
+	pid_t tgid, ppid;
+	mode_t umask;
+	uid_t uid[4]; /* real, effective, saved, file system */
+	gid_t gid[4];
+	gid_t groups[TASK_MAX_GROUPS];
+	unsigned n_groups; /* TASK_MAX_GROUPS + 1: too many to hold */
+	uint64_t cap_effective;
+	uint64_t sig_pending, shared_pending, sig_blocked, sig_ignored, sig_caught;
+	char state;
+};
+
+/* /proc/TID/status, parsed. 0 or -errno (-ESRCH: gone). About 20 µs. */
+int task_read_status(pid_t tid, struct task_status *ret);
+
+/* O_PATH descriptor of the directory that a relative path starts from: DIRFD of the target, or its
+ * cwd for AT_FDCWD. -EBADF if it has no such descriptor. */
+int task_open_dir(pid_t tid, int dirfd);
+
+/* A duplicate of the target's descriptor FD: the same open file description. -EBADF if none. */
+int task_get_fd(pid_t tid, int fd);
+
+/* Would another descriptor not fit? Natively that EMFILE comes before anything else. */
+bool task_fds_exhausted(pid_t tid);
