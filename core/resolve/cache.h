@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The path cache: "for this operation on this absolute path, CONTINUE is right", learned from a full
+ * decision. A hit costs a hash, no system call and no allocation.
+ *
+ * It holds hints, never grants: CONTINUE is bounded by the target's Landlock domain, so a stale entry can
+ * only cost a call the emulation that it would have got. Entries die with the generation (bumped by
+ * whatever may make a path lead elsewhere), and with the second they were made in, for what happens
+ * outside of the tree. Right after a bump nothing is learned: the change itself is still to come when its
+ * call was continued.
+ *
+ * Lock-free: an entry is two words, each a function of key and stamp; a torn pair matches no key. The
+ * 128-bit hash is keyed per run, so that a target can't make another's path hit.
+ */
+#pragma once
+#include "policy/rule.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define CACHE_SLOTS 8192u
+
+struct cache {
+	/* immutable after init */
+	unsigned char key[16];
+	/* atomic */
+	struct {
+		atomic_uint_fast64_t a, b;
+	} slots[CACHE_SLOTS];
+	atomic_uint_fast64_t generation;
+	atomic_uint_fast64_t settled_ns; /* coarse clock: nothing is learned before this */
+	atomic_uint_fast64_t hits, misses;
+};
+
+/* What a look-up found out, for the cache_learn that may follow it. */
+struct cache_key {
+	uint64_t a, b;
+	uint64_t stamp;
+};
+
+/* NULL: no memory. Thread rules: new and free outside of the run, the rest from any thread. */
+struct cache *cache_new(void);
+void cache_free(struct cache *c);
+
+/* A hit? *ret_key is for cache_learn. */
+bool cache_lookup(struct cache *c, enum op op, const char *path, size_t len, struct cache_key *ret_key);
+void cache_learn(struct cache *c, const struct cache_key *key);
+/* Paths may lead elsewhere from now on. PENDING: the change is still to come (its call will be continued),
+ * so nothing is learned for a moment. */
+void cache_invalidate(struct cache *c, bool pending);

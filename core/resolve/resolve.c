@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The fast ways of resolving, and the names of descriptors.
+ */
+#include "core/resolve/resolve.h"
+
+#include "core/cleanup.h"
+#include "core/sys.h"
+
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+static struct {
+	dev_t root_dev;
+	ino_t root_ino;
+	bool protected_symlinks;
+	pid_t guarded[2];
+} world;
+
+int resolve_init(void)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct stat st;
+	char c = '1';
+
+	if (stat("/", &st) < 0)
+		return -errno;
+	world.root_dev = st.st_dev;
+	world.root_ino = st.st_ino;
+	fd = open("/proc/sys/fs/protected_symlinks", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, &c, 1) != 1)
+		c = '1';
+	world.protected_symlinks = c != '0';
+	return 0;
+}
+
+void resolve_guard(pid_t supervisor, pid_t warden)
+{
+	world.guarded[0] = supervisor;
+	world.guarded[1] = warden;
+}
+
+bool resolve_is_guarded(const char *name, size_t len)
+{
+	char path[64];
+	pid_t pid;
+
+	if (len < 7 || strncmp(name, "/proc/", 6) != 0 || name[6] < '1' || name[6] > '9')
+		return false;
+	pid = atoi(name + 6);
+	for (unsigned i = 0; i < 2; i++) {
+		if (world.guarded[i] <= 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%d", world.guarded[i], pid);
+		if (pid == world.guarded[i] || access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool resolve_is_root(const struct stat *st)
+{
+	return st->st_dev == world.root_dev && st->st_ino == world.root_ino;
+}
+
+bool resolve_protects_symlinks(void)
+{
+	return world.protected_symlinks;
+}
+
+bool resolve_on_procfs(int fd, const struct stat *st)
+{
+	struct statfs fs;
+
+	/* procfs has no block device: its st_dev has major 0, which most files are spared by. */
+	return major(st->st_dev) == 0 && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+void resolved_init(struct resolved *r)
+{
+	r->parent = r->obj = -EBADF;
+	r->last[0] = r->name[0] = '\0';
+	r->name_len = 0;
+	r->unnamed = r->deleted = r->magic = false;
+}
+
+void resolved_done(struct resolved *r)
+{
+	cleanup_close(&r->parent);
+	cleanup_close(&r->obj);
+	r->parent = r->obj = -EBADF;
+}
+
+int resolve_name(int fd, struct resolved *r)
+{
+	static const char deleted[] = " (deleted)";
+	char link[32];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = CALL(readlink(link, r->name, PATH_MAX));
+	if (n < 0)
+		return (int)n;
+	if (n >= PATH_MAX)
+		return -ENAMETOOLONG;
+	r->name[n] = '\0';
+	r->name_len = (size_t)n;
+	r->unnamed = r->name[0] != '/';
+	/* A live file may be called "x (deleted)": the link count tells, not the text. A directory that
+	 * was removed has a link count of 0 as well. */
+	if (!r->unnamed && r->st.st_nlink == 0) {
+		r->deleted = true;
+		if (r->name_len > sizeof(deleted) - 1 &&
+		    strcmp(r->name + r->name_len - (sizeof(deleted) - 1), deleted) == 0) {
+			r->name_len -= sizeof(deleted) - 1;
+			r->name[r->name_len] = '\0';
+		}
+		/* Kernel-internal mounts have no root to start from: "/memfd:x", "/SYSV0001". */
+		if (S_ISREG(r->st.st_mode) && memchr(r->name + 1, '/', r->name_len - 1) == NULL &&
+		    (strncmp(r->name, "/memfd:", 7) == 0 || strncmp(r->name, "/SYSV", 5) == 0))
+			r->unnamed = true;
+	}
+	/* Outside of the root ("(unreachable)/x") it begins with no slash and counts as unnamed; but it
+	 * is a file with a name elsewhere: refuse. */
+	if (r->unnamed && strncmp(r->name, "(unreachable)", 13) == 0)
+		return -EACCES;
+	return 0;
+}
+
+int resolve_fd(int fd, struct resolved *r)
+{
+	r->obj = fd;
+	if (fstat(fd, &r->st) < 0)
+		return -errno;
+	r->magic = true;
+	return resolve_name(fd, r);
+}
+
+bool resolve_is_clean(const char *path, size_t len)
+{
+	if (path[0] != '/')
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (path[i] != '/')
+			continue;
+		if (i + 1 == len)
+			return len == 1;
+		if (path[i + 1] == '/')
+			return false;
+		if (path[i + 1] == '.' && (i + 2 == len || path[i + 2] == '/' ||
+					   (path[i + 2] == '.' && (i + 3 == len || path[i + 3] == '/'))))
+			return false;
+	}
+	return true;
+}
+
+static uint64_t open_flags(unsigned flags)
+{
+	return O_PATH | O_CLOEXEC | (flags & RESOLVE_FOLLOW ? 0 : O_NOFOLLOW);
+}
+
+/* The object with a fast openat2, or -ELOOP when the walk has to decide. */
+static int fast_object(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
+		       struct resolved *r)
+{
+	uint64_t how = from->how | RESOLVE_NO_MAGICLINKS;
+	bool clean = resolve_is_clean(path, len) && from->how == 0;
+	int r_obj = -ELOOP;
+
+	if (clean) {
+		r_obj = sys_openat2(AT_FDCWD, path, open_flags(flags), 0, how | RESOLVE_NO_SYMLINKS);
+		if (r_obj < 0 && r_obj != -ELOOP)
+			return r_obj;
+	}
+	if (r_obj < 0) {
+		clean = false;
+		r_obj = sys_openat2(from->base, path, open_flags(flags), 0, how);
+		if (r_obj == -EAGAIN && !(from->how & RESOLVE_CACHED))
+			return -ELOOP;
+		if (r_obj < 0)
+			return r_obj;
+	}
+	r->obj = r_obj;
+	if (fstat(r->obj, &r->st) < 0)
+		return -errno;
+	if (clean) {
+		memcpy(r->name, path, len + 1);
+		r->name_len = len;
+		return 0;
+	}
+	/* A plain link may have led through "self": that was us, not the target. */
+	if (resolve_on_procfs(r->obj, &r->st))
+		return -ELOOP;
+	return resolve_name(r->obj, r);
+}
+
+/* Split PATH into the directory part (copied to DIR) and the last component with its slashes. */
+static bool split(const char *path, size_t len, char *dir, char *last)
+{
+	size_t end = len, start;
+
+	while (end > 0 && path[end - 1] == '/')
+		end--;
+	start = end;
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	if (end == start || end - start > NAME_MAX)
+		return false;
+	if (path[start] == '.' && (end - start == 1 || (end - start == 2 && path[start + 1] == '.')))
+		return false;
+	memcpy(last, path + start, end - start);
+	last[end - start] = '\0';
+	if (end < len)
+		memcpy(last + (end - start), "/", 2);
+	if (start == 0) {
+		memcpy(dir, ".", 2);
+	} else {
+		memcpy(dir, path, start);
+		dir[start] = '\0';
+	}
+	return true;
+}
+
+/* The parent in one openat2, then the last name in it. -ELOOP: walk. */
+static int fast_parent(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
+		       struct resolved *r)
+{
+	char dir[PATH_MAX];
+	size_t last_len;
+	struct stat parent_st;
+	int fd;
+
+	if (!split(path, len, dir, r->last))
+		return -ELOOP;
+	fd = sys_openat2(from->base, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+			 from->how | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0)
+		return fd == -EAGAIN && !(from->how & RESOLVE_CACHED) ? -ELOOP : fd;
+	r->parent = fd;
+	if (fstat(fd, &parent_st) < 0)
+		return -errno;
+	if (resolve_on_procfs(fd, &parent_st))
+		return -ELOOP;
+	last_len = strlen(r->last);
+	if (r->last[last_len - 1] == '/' && !(flags & RESOLVE_LAST_RAW))
+		return -ELOOP;
+	r->st = parent_st;
+	fd = resolve_name(r->parent, r);
+	if (fd < 0)
+		return fd;
+	if (r->deleted || r->unnamed)
+		return -ENOENT;
+	if (r->name_len > 1)
+		r->name[r->name_len++] = '/';
+	if (r->last[last_len - 1] == '/')
+		last_len--;
+	memcpy(r->name + r->name_len, r->last, last_len);
+	r->name_len += last_len;
+	r->name[r->name_len] = '\0';
+	/* The bare name, without its slash, and never through a link. */
+	{
+		char bare[NAME_MAX + 1];
+
+		memcpy(bare, r->last, last_len);
+		bare[last_len] = '\0';
+		fd = sys_openat2(r->parent, bare, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0);
+	}
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	r->obj = fd;
+	if (fstat(fd, &r->st) < 0)
+		return -errno;
+	if (S_ISLNK(r->st.st_mode) && (flags & RESOLVE_FOLLOW))
+		return -ELOOP;
+	return 0;
+}
+
+int resolve_path(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
+		 struct resolved *r)
+{
+	int e;
+
+	resolved_init(r);
+	e = flags & RESOLVE_PARENT ? fast_parent(from, path, len, flags, r)
+				   : fast_object(from, path, len, flags, r);
+	if (e != -ELOOP)
+		return e;
+	resolved_done(r);
+	resolved_init(r);
+	/* Under the target's own RESOLVE_* bits magic links are refused anyway, and only the kernel
+	 * knows what the bits mean: its answer stands. */
+	if (from->how)
+		return -ELOOP;
+	return resolve_walk(from, path, len, flags, r);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From a path that a target passed to the object it means, pinned, and its canonical name.
+ *
+ * The supervisor resolves in the target's own view: from its cwd or descriptor, with /proc/self and
+ * its like meaning the target. Links and ".." are followed by walking, never by editing the string.
+ * Two fast ways are tried first (one openat2 without links; one with plain links and the kernel's
+ * name for the result); the walk in walk.c is exact and handles the rest.
+ *
+ * Everything is by O_PATH descriptor, which has no effect on what it opens. The caller acts on these
+ * descriptors, never on the string again (I2).
+ */
+#pragma once
+#include "core/target/task.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+enum resolve_flags {
+	RESOLVE_FOLLOW = 1, /* a final symlink is followed */
+	RESOLVE_PARENT = 2, /* the parent directory and last name are wanted, the object may be missing */
+	RESOLVE_LAST_RAW = 4, /* with PARENT: calls that act on the name itself (unlink, rename, mkdir) */
+};
+
+struct resolved {
+	int parent; /* O_PATH, or -EBADF: not asked for, or no parent (/, a magic link, a descriptor) */
+	int obj;    /* O_PATH, or -EBADF: missing */
+	struct stat st;              /* of obj */
+	char last[NAME_MAX + 2];     /* in parent; with the trailing slash that the target wrote */
+	size_t name_len;
+	char name[PATH_MAX + NAME_MAX + 2]; /* canonical, absolute; "pipe:[1]" for what has no path */
+	bool unnamed; /* no path leads to it: pipe, socket, memfd, deleted without a name */
+	bool deleted; /* unlinked since: `name` is the one it had */
+	bool magic;   /* reached through a magic link of procfs */
+};
+
+struct resolve_from {
+	pid_t tid;
+	int base;           /* O_PATH of the directory that relative paths start from; -EBADF if absolute */
+	uint64_t how;       /* RESOLVE_* bits of a target's own openat2, 0 otherwise */
+};
+
+void resolved_init(struct resolved *r);
+void resolved_done(struct resolved *r);
+
+/* Resolve PATH (LEN bytes, not empty). 0 with *r filled, or the errno that the kernel would give:
+ * -ENOENT when the object is missing and RESOLVE_PARENT was not asked for. */
+int resolve_path(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
+		 struct resolved *r);
+
+/* The object behind a descriptor that we hold: its name by the kernel's word. Takes FD. */
+int resolve_fd(int fd, struct resolved *r);
+
+/* The exact walk; resolve_path() uses it. Same contract. */
+int resolve_walk(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
+		 struct resolved *r);
+
+/* The kernel's name for FD, verified: fills name, name_len, unnamed, deleted from st. */
+int resolve_name(int fd, struct resolved *r);
+
+/* Absolute, no "//", ".", "..", no trailing slash but in "/": a canonical name if no link is on the way. */
+bool resolve_is_clean(const char *path, size_t len);
+
+/* Once, before threads: identities of / and procfs, fs.protected_symlinks. */
+int resolve_init(void);
+/* The supervisor's own processes: no path of a target may lead through their /proc (ATTACKS.md M07). */
+void resolve_guard(pid_t supervisor, pid_t warden);
+/* Is NAME beneath the /proc directory of a guarded process or of one of its threads? */
+bool resolve_is_guarded(const char *name, size_t len);
+bool resolve_is_root(const struct stat *st);
+bool resolve_on_procfs(int fd, const struct stat *st);
+bool resolve_protects_symlinks(void);
