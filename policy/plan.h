@@ -49,14 +49,22 @@ struct node_info {
 	nlink_t nlink;
 };
 
-/* How the planner looks at the file tree. CTX is passed back. */
+/* PATH and all beneath it is also known as ORIGINAL and what is beneath that: both canonical names of
+ * one object, ORIGINAL the one that rules speak of. */
+struct plan_alias {
+	char *path, *original; /* malloc'ed */
+};
+
+/* How the planner looks at the file tree. CTX is passed back. Calls return 0 or -errno. */
 struct plan_host {
 	void *ctx;
 	int (*lookup)(void *ctx, const char *path, struct node_info *ret); /* missing is no error */
 	/* Children of DIR: NULL-terminated malloc'ed array of malloc'ed names. -E2BIG past MAX. */
 	int (*list)(void *ctx, const char *dir, size_t max, char ***ret_names);
-	/* Other names that mounts give to PATH (bind mounts): NULL-terminated, malloc'ed; may be NULL. */
-	int (*aliases)(void *ctx, const char *path, char ***ret_names);
+	/* Other names that mounts give to PATH, or to things beneath it (bind mounts). */
+	int (*aliases)(void *ctx, const char *path, struct plan_alias **ret, size_t *ret_n);
+	/* Does the file begin with "#!"? Such a file can't be kept by exec-holes checked. May be NULL. */
+	bool (*is_script)(void *ctx, const char *path);
 };
 
 struct plan_caps {
@@ -70,6 +78,7 @@ struct grant {
 	size_t len;
 	uint64_t rights; /* LL_* */
 	bool is_dir;
+	int parent;      /* index of the nearest grant on an ancestor, or -1 */
 	dev_t dev;
 	ino_t ino;
 	atomic_bool gone; /* removed, renamed or replaced since the start: emulate */
@@ -85,7 +94,9 @@ struct plan_line {
 	char *why, *cost;
 };
 
-/* A deny, ask or never object that exists: handles are compared with it whatever their name. */
+/* A deny, ask or never object that exists: handles are compared with it whatever their name. The
+ * identity is good as long as the inode lives: hold an O_PATH descriptor of each for the run, or its
+ * number can be given to an innocent file. */
 struct named_object {
 	dev_t dev;
 	ino_t ino;
@@ -96,10 +107,12 @@ struct plan {
 	const struct policy *policy;
 	int landlock_abi;
 	uint64_t handled_fs, handled_net, scoped; /* of B and U alike */
-	struct grant *baseline, *upper;           /* sorted by path */
+	struct grant *baseline, *upper;           /* sorted by path, '/' below every other byte */
 	size_t n_baseline, n_upper;
 	struct named_object *named; /* sorted by (dev, ino) */
 	size_t n_named;
+	struct plan_alias *aliases;
+	size_t n_aliases;
 	bool trap[CALL_CLASS_COUNT]; /* beyond what must always be trapped or refused */
 	enum trap_opens opens;
 	bool inet_sockets;   /* some connect or bind *:* is allowed */
@@ -112,12 +125,18 @@ int plan_build(const struct policy *policy, const struct plan_host *host, const 
 	       struct plan **ret, struct policy_error *ret_error);
 void plan_free(struct plan *plan);
 
-/* Rights that OP needs from Landlock on an object of KIND (or the parent, for create/delete). */
+/* Rights that OP needs from Landlock on an object, a directory or not. For create and delete: those
+ * for a directory or a regular file, needed on the PARENT of the name (other kinds: LL_MAKE_*). An op
+ * that Landlock knows nothing of gives LL_NO_SUCH_RIGHT, which is in no baseline. */
+#define LL_NO_SUCH_RIGHT (1ULL << 63)
 uint64_t plan_op_rights(const struct plan *plan, enum op op, bool is_dir);
+
+/* policy_decide() for PATH and for every other name that a mount gives it: the strictest. */
+struct verdict plan_decide(const struct plan *plan, enum op op, const char *path, size_t len);
 
 /* Does the baseline grant all RIGHTS on PATH through a grant that is not gone? A grant on a file
  * counts only with the same (DEV, INO) (both 0: unknown, then no file grant counts). False if some
- * right does not exist at this ABI. */
+ * right does not exist at this ABI. A hint for CONTINUE, not a verdict: the policy is asked first. */
 bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path, size_t len,
 		      dev_t dev, ino_t ino);
 
@@ -127,3 +146,8 @@ void plan_forget(const struct plan *plan, const char *path, size_t len);
 
 /* The named object with this identity, or NULL. */
 const struct named_object *plan_named(const struct plan *plan, dev_t dev, ino_t ino);
+
+/* Does a grant of the baseline sit on PATH or beneath it? Landlock's grants follow the inode: such a
+ * directory must not be renamed (EXDEV: what is moved into it later would keep the rights of the old
+ * place), and such a file only to a name with the same verdicts. */
+bool plan_has_grant(const struct plan *plan, const char *path, size_t len);

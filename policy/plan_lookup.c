@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the request path asks of a finished plan. No lock, no allocation, no system call.
+ *
+ * Grants are sorted so that a directory is followed by everything beneath it. The last grant that is
+ * not after PATH is then PATH's own, an ancestor's, or lies beneath PATH's nearest granted ancestor:
+ * climbing its parents meets every grant that covers PATH.
+ */
+#include "policy/planner.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+uint64_t landlock_fs_rights(int abi)
+{
+	static const uint64_t since[] = {
+		[1] = (LL_MAKE_SYM << 1) - 1, /* EXECUTE to MAKE_SYM */
+		[2] = LL_REFER, [3] = LL_TRUNCATE, [5] = LL_IOCTL_DEV, [9] = LL_RESOLVE_UNIX,
+	};
+	uint64_t rights = 0;
+
+	for (int i = 1; i < (int)(sizeof(since) / sizeof(since[0])) && i <= abi; i++)
+		rights |= since[i];
+	return rights;
+}
+
+uint64_t plan_op_rights(const struct plan *plan, enum op op, bool is_dir)
+{
+	(void)plan;
+	switch (op) {
+	case OP_READ:
+		return LL_READ_RIGHTS;
+	case OP_LIST:
+		return LL_READ_DIR;
+	case OP_WRITE:
+		return LL_WRITE_RIGHTS;
+	case OP_CREATE:
+		return is_dir ? LL_MAKE_DIR : LL_MAKE_REG;
+	case OP_DELETE:
+		return is_dir ? LL_REMOVE_DIR : LL_REMOVE_FILE;
+	case OP_EXEC:
+		return LL_EXECUTE;
+	case OP_CONNECT:
+		return LL_RESOLVE_UNIX;
+	case OP_META:
+	case OP_STAT:
+	case OP_BIND:
+	case OP_COUNT:
+		break;
+	}
+	return LL_NO_SUCH_RIGHT;
+}
+
+int path_order(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	size_t n, i = 0;
+
+	a_len = path_norm(a_len);
+	b_len = path_norm(b_len);
+	n = a_len < b_len ? a_len : b_len;
+	for (; i + 8 <= n; i += 8) {
+		uint64_t x, y;
+
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		if (x != y)
+			break;
+	}
+	while (i < n && a[i] == b[i])
+		i++;
+	if (i < n) {
+		unsigned x = a[i] == '/' ? 0 : (unsigned char)a[i], y = b[i] == '/' ? 0 : (unsigned char)b[i];
+
+		return x < y ? -1 : 1;
+	}
+	return a_len < b_len ? -1 : a_len > b_len;
+}
+
+bool path_at_or_beneath(const char *dir, size_t dir_len, const char *path, size_t len)
+{
+	dir_len = path_norm(dir_len);
+	len = path_norm(len);
+	return len >= dir_len && memcmp(dir, path, dir_len) == 0 && (len == dir_len || path[dir_len] == '/');
+}
+
+unsigned path_depth(const char *path, size_t len)
+{
+	unsigned depth = 0;
+
+	for (size_t i = 0, n = path_norm(len); i < n; i++)
+		depth += path[i] == '/';
+	return depth;
+}
+
+/* Index of the last grant that is not after PATH, or -1. */
+static int last_not_after(const struct grant *grants, size_t n, const char *path, size_t len)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (path_order(grants[mid].path, grants[mid].len, path, len) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return (int)lo - 1;
+}
+
+bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path, size_t len, dev_t dev, ino_t ino)
+{
+	const struct grant *g = plan->baseline;
+	uint64_t missing = rights;
+
+	if (rights == 0 || rights & ~plan->handled_fs)
+		return false;
+	for (int i = last_not_after(g, plan->n_baseline, path, len); i >= 0; i = g[i].parent) {
+		if (!path_at_or_beneath(g[i].path, g[i].len, path, len))
+			continue;
+		/* Relaxed: a mark that is seen late costs a wrong hint, and Landlock then refuses. */
+		if (atomic_load_explicit(&g[i].gone, memory_order_relaxed))
+			continue;
+		if (!g[i].is_dir && (path_norm(g[i].len) != path_norm(len) || !ino || g[i].ino != ino || g[i].dev != dev))
+			continue;
+		missing &= ~g[i].rights;
+		if (!missing)
+			return true;
+	}
+	return false;
+}
+
+/* The grants at or beneath PATH are [*ret_first, return). */
+static size_t grants_beneath(const struct plan *plan, const char *path, size_t len, size_t *ret_first)
+{
+	const struct grant *g = plan->baseline;
+	int before = last_not_after(g, plan->n_baseline, path, len);
+	size_t i = (size_t)(before + 1);
+
+	if (before >= 0 && path_norm(g[before].len) == path_norm(len) &&
+	    path_at_or_beneath(path, len, g[before].path, g[before].len))
+		i = (size_t)before;
+	*ret_first = i;
+	while (i < plan->n_baseline && path_at_or_beneath(path, len, g[i].path, g[i].len))
+		i++;
+	return i;
+}
+
+void plan_forget(const struct plan *plan, const char *path, size_t len)
+{
+	size_t first, end = grants_beneath(plan, path, len, &first);
+
+	for (size_t i = first; i < end; i++)
+		atomic_store_explicit(&plan->baseline[i].gone, true, memory_order_relaxed);
+}
+
+bool plan_has_grant(const struct plan *plan, const char *path, size_t len)
+{
+	size_t first;
+
+	return grants_beneath(plan, path, len, &first) > first;
+}
+
+const struct named_object *plan_named(const struct plan *plan, dev_t dev, ino_t ino)
+{
+	size_t lo = 0, hi = plan->n_named;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		const struct named_object *n = &plan->named[mid];
+
+		if (n->dev == dev && n->ino == ino)
+			return n;
+		if (n->dev < dev || (n->dev == dev && n->ino < ino))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+struct verdict plan_decide(const struct plan *plan, enum op op, const char *path, size_t len)
+{
+	struct verdict strictest = policy_decide(plan->policy, op, path, len);
+
+	for (size_t i = 0; i < plan->n_aliases; i++) {
+		const struct plan_alias *a = &plan->aliases[i];
+		size_t alias_len = path_norm(strlen(a->path)), original_len = path_norm(strlen(a->original));
+		size_t rest = path_norm(len) - alias_len;
+		char other[PATH_MAX];
+		struct verdict v;
+
+		if (!path_at_or_beneath(a->path, alias_len, path, len))
+			continue;
+		if (original_len + rest >= sizeof(other))
+			return (struct verdict){.action = ACTION_DENY, .err = EACCES};
+		memcpy(other, a->original, original_len);
+		memcpy(other + original_len, path + alias_len, rest);
+		if (original_len + rest == 0)
+			other[0] = '/';
+		v = policy_decide(plan->policy, op, other, original_len + rest ? original_len + rest : 1);
+		static_assert(ACTION_ALLOW < ACTION_ASK && ACTION_ASK < ACTION_DENY && ACTION_DENY < ACTION_NEVER,
+			      "actions rise in strictness");
+		/* Silence about the other name is no opinion. */
+		if (!v.rule)
+			continue;
+		if (v.action > strictest.action || (v.action == strictest.action && v.audit && !strictest.audit))
+			strictest = v;
+	}
+	return strictest;
+}
