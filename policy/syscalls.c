@@ -5,6 +5,7 @@
 #include "policy/syscall_numbers.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 

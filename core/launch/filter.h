@@ -7,6 +7,8 @@
 #include "policy/plan.h"
 #include <linux/filter.h>
 
+#define FILTER_MAX_PROTECTED 4
+
 struct filter_spec {
 	const struct plan *plan;
 	const struct features *features;
@@ -15,6 +17,9 @@ struct filter_spec {
 	bool supervise;        /* false: what would be trapped is allowed or refused by registers */
 	bool trap_ids;         /* the supervisor is privileged: set*id must be seen */
 	bool signals_scoped;   /* Landlock keeps signals inside: kill needs no trap */
+	/* Other tasks of ours that no call may name (warden, threads); 0 ends the list. */
+	pid_t protected[FILTER_MAX_PROTECTED];
+	bool refuse_untraced;  /* under ptrace: CLONE_UNTRACED would leave the tree */
 };
 
 /* *ret->filter is malloc'ed. 0 or -errno. */

@@ -41,6 +41,8 @@ int launch_wait(struct launch *l, int *ret_wstatus);
 /* End the whole tree now (any thread). */
 void launch_kill_tree(struct launch *l);
 void launch_free(struct launch *l);
+/* The warden was killed from outside: the tree was ended and its status is SIGKILL's. */
+bool launch_warden_lost(const struct launch *l);
 /* Die as the command did: exit with its code, or of its signal with the core limit 0. */
 _Noreturn void launch_exit_like(int wstatus);
 

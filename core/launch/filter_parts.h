@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Inside the filter only: the parts of which it is made.
+ *
+ * libseccomp picks among overlapping rules of one call by its own order, and a call that matches none
+ * of its rules gets the filter's default. So each part is a filter of its own, with rules that need
+ * no order, and filter.c chains them: a part's "allow" goes on to the next part.
+ */
+#pragma once
+#include "core/launch/filter.h"
+#include <seccomp.h>
+
+/* What `allow call` lifts. */
+bool filter_call_lifted(const struct filter_spec *spec, const char *name);
+/* Is a task that a call names judged by the supervisor (else: only ours are refused)? */
+bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *call);
+/* Is it refused outright, because it names a task by a descriptor that nothing bounds? */
+bool filter_refuses_pidfd(const struct filter_spec *spec, const struct call_desc *call);
+
+/* Part 2: refusals, default allow. 0 or -errno. */
+int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec);
+/* Part 3: notifications, default allow. 0 or -errno. */
+int filter_add_traps(scmp_filter_ctx ctx, const struct filter_spec *spec);
+
+/* One rule with one or two comparisons of the lower 32 bits of an argument, which is all that the
+ * kernel looks at where the argument is an int. 0 or -errno. */
+int filter_rule1(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned arg, uint32_t mask, uint32_t value);
+int filter_rule2(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned arg_a, uint32_t mask_a,
+		 uint32_t value_a, unsigned arg_b, uint32_t mask_b, uint32_t value_b);

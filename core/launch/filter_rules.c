@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Part 2 of the filter: what is refused, by name or by registers. Default allow.
+ *
+ * Arguments that the kernel takes as int are compared in their lower half only: the upper one is
+ * ignored by the call, so a rule on 64 bits could be walked around (CVE-2019-7303). Where a range
+ * has to be refused the whole register is compared, upwards: that errs on the refusing side.
+ *
+ * Rules of one call may overlap here only if they have the same errno.
+ */
+#include "core/cleanup.h"
+#include "core/launch/filter_parts.h"
+#include "core/sys.h"
+#include "policy/syscall_numbers.h"
+
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#define LOW32 0xffffffffU
+#define ERR(e) SCMP_ACT_ERRNO(e)
+#define TRY(expr) do { int r_ = (expr); if (r_ < 0) return r_; } while (0)
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define SOCK_TYPE_BITS 0xfU
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+#ifndef CLONE_NEWCGROUP
+#define CLONE_NEWCGROUP 0x02000000
+#endif
+#ifndef PR_SCHED_CORE
+#define PR_SCHED_CORE 62
+#endif
+
+static int eq32(scmp_filter_ctx ctx, int err, int nr, unsigned arg, uint32_t value)
+{
+	return filter_rule1(ctx, ERR(err), nr, arg, LOW32, value);
+}
+
+static int any_bit(scmp_filter_ctx ctx, int err, int nr, unsigned arg, uint32_t bits)
+{
+	for (uint32_t bit = 1; bit; bit <<= 1)
+		if (bits & bit)
+			TRY(filter_rule1(ctx, ERR(err), nr, arg, bit, bit));
+	return 0;
+}
+
+/* Requests that type into the user's terminal, load line disciplines, reach namespaces, make or
+ * remove names on file systems without a call that shows a path, or answer notifications. */
+static int refuse_ioctl(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	static const uint32_t always[] = {
+		0x5412, /* TIOCSTI */
+		0x541c, /* TIOCLINUX */
+		0x541d, /* TIOCCONS */
+		0x5423, /* TIOCSETD */
+		0xb701, 0xb702, 0xb703, 0xb704, /* NS_GET_USERNS, _PARENT, _NSTYPE, _OWNER_UID */
+		0xc028660f, /* EXT4_IOC_MOVE_EXT */
+		0xc0502100, 0xc0182101, 0x40082102, 0x40182103, 0x40082104, /* SECCOMP_IOCTL_NOTIF_* */
+	};
+	static const uint32_t meta[] = {
+		0x40086602, 0x40046602, /* FS_IOC_SETFLAGS, and its 32-bit form */
+		0x40087602, 0x40047602, /* FS_IOC_SETVERSION */
+		0x401c5820, /* FS_IOC_FSSETXATTR */
+		0x40806685, /* FS_IOC_ENABLE_VERITY */
+		0x800c6613, /* FS_IOC_SET_ENCRYPTION_POLICY */
+		0xc0506617, 0xc0406618, 0xc0406619, /* FS_IOC_ADD/REMOVE_ENCRYPTION_KEY(_ALL_USERS) */
+		0x40047211, /* FAT_IOCTL_SET_ATTRIBUTES */
+	};
+
+	for (size_t i = 0; i < COUNT(always); i++)
+		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, always[i]));
+	if (spec->plan->trap[CALL_META])
+		for (size_t i = 0; i < COUNT(meta); i++)
+			TRY(eq32(ctx, EPERM, __NR_ioctl, 1, meta[i]));
+	/* PIDFD_GET_*_NAMESPACE */
+	for (uint32_t nr = 1; nr <= 10; nr++)
+		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, 0xff00 | nr));
+	/* All of btrfs (snapshots, subvolumes, send, search) but cloning ranges between open files. */
+	for (uint32_t nr = 0; nr < 64; nr++)
+		if (nr != 9 && nr != 13 && nr != 54 && nr != 49) /* and reading the label */
+			TRY(filter_rule1(ctx, ERR(EPERM), __NR_ioctl, 1, 0xffff, 0x9400 | nr));
+	/* Like F_SETOWN: see refuse_fcntl(). */
+	if (!spec->signals_scoped) {
+		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, 0x8901)); /* FIOSETOWN */
+		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, 0x8902)); /* SIOCSPGRP */
+	}
+	return 0;
+}
+
+/* A descriptor's owner is sent a signal of the caller's choice, SIGKILL too. */
+static int refuse_fcntl(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	if (spec->signals_scoped)
+		return 0;
+	TRY(eq32(ctx, EPERM, __NR_fcntl, 1, F_SETOWN_EX));
+	TRY(filter_rule2(ctx, ERR(EPERM), __NR_fcntl, 1, LOW32, F_SETOWN, 2, LOW32, (uint32_t)spec->supervisor));
+	TRY(filter_rule2(ctx, ERR(EPERM), __NR_fcntl, 1, LOW32, F_SETOWN, 2, LOW32,
+			 (uint32_t)-spec->supervisor));
+	for (size_t i = 0; i < FILTER_MAX_PROTECTED && spec->protected[i]; i++)
+		TRY(filter_rule2(ctx, ERR(EPERM), __NR_fcntl, 1, LOW32, F_SETOWN, 2, LOW32,
+				 (uint32_t)spec->protected[i]));
+	return 0;
+}
+
+static int refuse_prctl(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	TRY(eq32(ctx, EPERM, __NR_prctl, 0, PR_SET_MM));
+	TRY(eq32(ctx, EPERM, __NR_prctl, 0, PR_SCHED_CORE));
+	/* An undumpable task can't be read by an unprivileged supervisor, which then could only refuse.
+	 * Answered 0 and not done. */
+	if (spec->supervise && !spec->trap_ids)
+		TRY(filter_rule2(ctx, ERR(0), __NR_prctl, 0, LOW32, PR_SET_DUMPABLE, 1, LOW32, 0));
+	return 0;
+}
+
+/* EBUSY is what the kernel says below a listener. Without one of ours a listener of the target would
+ * let it answer calls before our filter's errors, so the same holds. */
+static int refuse_seccomp(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	(void)spec;
+	return filter_rule1(ctx, ERR(EBUSY), __NR_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+			    SECCOMP_FILTER_FLAG_NEW_LISTENER);
+}
+
+static bool family_known(uint32_t family)
+{
+	return family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK;
+}
+
+/* inet: TCP and UDP. All that is refused by register, so that a module is never loaded for it. */
+static int refuse_inet(scmp_filter_ctx ctx, uint32_t family, bool allowed)
+{
+	if (!allowed)
+		return eq32(ctx, EACCES, __NR_socket, 0, family);
+	for (uint32_t type = 0; type <= SOCK_TYPE_BITS; type++)
+		if (type != SOCK_STREAM && type != SOCK_DGRAM)
+			TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, family, 1,
+					 SOCK_TYPE_BITS, type));
+	for (uint32_t proto = 1; proto <= IPPROTO_UDP; proto++)
+		if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
+			TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, family, 2, LOW32,
+					 proto));
+	/* From 18 on, ICMPv6 and MPTCP among them. */
+	for (uint32_t bit = 1U << 5; bit; bit <<= 1)
+		TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, family, 2, bit, bit));
+	for (uint32_t proto = IPPROTO_UDP + 1; proto < 32; proto++)
+		TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, family, 2, LOW32, proto));
+	return 0;
+}
+
+/* A datagram socket takes its peer with each sendmsg, behind a pointer that the filter can't see. */
+static int refuse_unix_datagrams(scmp_filter_ctx ctx, int nr)
+{
+	TRY(filter_rule2(ctx, ERR(EACCES), nr, 0, LOW32, AF_UNIX, 1, SOCK_TYPE_BITS, SOCK_DGRAM));
+	/* SOCK_RAW is another name for it. */
+	return filter_rule2(ctx, ERR(EACCES), nr, 0, LOW32, AF_UNIX, 1, SOCK_TYPE_BITS, SOCK_RAW);
+}
+
+static int refuse_socket(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	const uint32_t past_last = 64; /* AF_MAX is 46 in Linux 6.18 */
+
+	for (uint32_t family = 0; family < past_last; family++)
+		if (!family_known(family))
+			TRY(eq32(ctx, EAFNOSUPPORT, __NR_socket, 0, family));
+	for (uint32_t bit = past_last; bit; bit <<= 1)
+		TRY(filter_rule1(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, bit, bit));
+	TRY(refuse_inet(ctx, AF_INET, spec->plan->inet_sockets));
+	TRY(refuse_inet(ctx, AF_INET6, spec->plan->inet_sockets));
+	/* NETLINK_ROUTE is 0. */
+	for (uint32_t bit = 1; bit; bit <<= 1)
+		TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, AF_NETLINK, 2, bit, bit));
+	if (spec->plan->trap[CALL_CONNECT])
+		TRY(refuse_unix_datagrams(ctx, __NR_socket));
+	return 0;
+}
+
+static int refuse_socketpair(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	return spec->plan->trap[CALL_CONNECT] ? refuse_unix_datagrams(ctx, __NR_socketpair) : 0;
+}
+
+/* A connect that no connect shows. */
+static int refuse_fastopen(scmp_filter_ctx ctx, const struct filter_spec *spec, int nr, unsigned arg)
+{
+	if (spec->plan->inet_sockets && !spec->plan->trap[CALL_CONNECT])
+		return 0;
+	return filter_rule1(ctx, ERR(EOPNOTSUPP), nr, arg, MSG_FASTOPEN, MSG_FASTOPEN);
+}
+
+static int refuse_sendmsg(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	return refuse_fastopen(ctx, spec, __NR_sendmsg, 2);
+}
+
+static int refuse_sendmmsg(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	return refuse_fastopen(ctx, spec, __NR_sendmmsg, 3);
+}
+
+static int refuse_sendto(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	return refuse_fastopen(ctx, spec, __NR_sendto, 3);
+}
+
+#define NEW_NAMESPACES \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
+
+static int refuse_clone(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	/* The low byte is the exit signal here, so there is no CLONE_NEWTIME. */
+	return any_bit(ctx, EPERM, __NR_clone, 0,
+		       (uint32_t)NEW_NAMESPACES | (spec->refuse_untraced ? (uint32_t)CLONE_UNTRACED : 0));
+}
+
+static int refuse_unshare(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	(void)spec;
+	return any_bit(ctx, EPERM, __NR_unshare, 0, (uint32_t)NEW_NAMESPACES | CLONE_NEWTIME);
+}
+
+/* 0, ADDR_NO_RANDOMIZE (debuggers) and the query 0xffffffff. */
+static int refuse_personality(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	const uint32_t no_randomize = 0x0040000, top = 1U << 31;
+
+	(void)spec;
+	for (uint32_t bit = 1; bit < top; bit <<= 1) {
+		if (bit != no_randomize)
+			TRY(filter_rule1(ctx, ERR(EPERM), __NR_personality, 0, top | bit, bit));
+		TRY(filter_rule1(ctx, ERR(EPERM), __NR_personality, 0, top | bit, top)); /* no query */
+	}
+	return 0;
+}
+
+/* The mark of a task's domain travels as RLIMIT_LOCKS. The core limit is 0: a core is a file that the
+ * kernel writes without any call; who has the right to raise it is answered 0, and nothing is done. */
+static int refuse_setrlimit(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	TRY(eq32(ctx, EPERM, __NR_setrlimit, 0, RLIMIT_LOCKS));
+	return spec->trap_ids ? eq32(ctx, 0, __NR_setrlimit, 0, RLIMIT_CORE) : 0;
+}
+
+static int refuse_prlimit(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	const struct scmp_arg_cmp locks[] = {
+		SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, LOW32, RLIMIT_LOCKS),
+		SCMP_CMP64(2, SCMP_CMP_NE, 0),
+	};
+	const struct scmp_arg_cmp core[] = {
+		SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, LOW32, RLIMIT_CORE),
+		SCMP_CMP64(2, SCMP_CMP_NE, 0),
+	};
+
+	TRY(seccomp_rule_add_exact_array(ctx, ERR(EPERM), __NR_prlimit64, COUNT(locks), locks));
+	if (spec->trap_ids)
+		TRY(seccomp_rule_add_exact_array(ctx, ERR(0), __NR_prlimit64, COUNT(core), core));
+	return 0;
+}
+
+/* Permission events would let the target hold up every open of a file system, the supervisor's too. */
+static int refuse_fanotify(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	(void)spec;
+	return any_bit(ctx, EPERM, __NR_fanotify_init, 0, 0x4 | 0x8); /* FAN_CLASS_CONTENT, _PRE_CONTENT */
+}
+
+/* By group or user these reach the supervisor, which shares the target's process group and user. */
+static int refuse_setpriority(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	(void)spec;
+	return any_bit(ctx, EPERM, __NR_setpriority, 0, LOW32); /* PRIO_PROCESS is 0 */
+}
+
+static int refuse_ioprio(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	(void)spec;
+	TRY(eq32(ctx, EPERM, __NR_ioprio_set, 0, 2)); /* IOPRIO_WHO_PGRP */
+	return eq32(ctx, EPERM, __NR_ioprio_set, 0, 3); /* IOPRIO_WHO_USER */
+}
+
+static const struct {
+	int nr;
+	int (*add)(scmp_filter_ctx ctx, const struct filter_spec *spec);
+} by_registers[] = {
+	{__NR_ioctl, refuse_ioctl},
+	{__NR_fcntl, refuse_fcntl},
+	{__NR_prctl, refuse_prctl},
+	{__NR_seccomp, refuse_seccomp},
+	{__NR_socket, refuse_socket},
+	{__NR_socketpair, refuse_socketpair},
+	{__NR_sendmsg, refuse_sendmsg},
+	{__NR_sendmmsg, refuse_sendmmsg},
+	{__NR_sendto, refuse_sendto},
+	{__NR_clone, refuse_clone},
+	{__NR_unshare, refuse_unshare},
+	{__NR_personality, refuse_personality},
+	{__NR_setrlimit, refuse_setrlimit},
+	{__NR_prlimit64, refuse_prlimit},
+	{__NR_fanotify_init, refuse_fanotify},
+	{__NR_setpriority, refuse_setpriority},
+	{__NR_ioprio_set, refuse_ioprio},
+};
+
+/* Nobody judges the named task: at least it must not be one of ours, nor everybody. */
+static int refuse_our_tasks(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
+{
+	if (filter_refuses_pidfd(spec, call))
+		return seccomp_rule_add_exact(ctx, ERR(EPERM), call->nr, 0);
+	if (!call->pid || filter_traps_pid(spec, call))
+		return 0;
+	if (spec->supervisor > 0) {
+		TRY(eq32(ctx, EPERM, call->nr, call->pid - 1U, (uint32_t)spec->supervisor));
+		if (call->nr == __NR_kill)
+			TRY(eq32(ctx, EPERM, call->nr, 0, (uint32_t)-spec->supervisor));
+	}
+	for (size_t i = 0; i < FILTER_MAX_PROTECTED && spec->protected[i]; i++)
+		TRY(eq32(ctx, EPERM, call->nr, call->pid - 1U, (uint32_t)spec->protected[i]));
+	if (call->nr == __NR_kill && !spec->signals_scoped)
+		TRY(eq32(ctx, EPERM, call->nr, 0, (uint32_t)-1));
+	return 0;
+}
+
+int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	for (unsigned i = 0; i < call_table_len; i++) {
+		const struct call_desc *call = &call_table[i];
+
+		if (call->class == CALL_REFUSE && call->err != ENOSYS && !filter_call_lifted(spec, call->name))
+			TRY(seccomp_rule_add_exact(ctx, ERR((uint32_t)call->err), call->nr, 0));
+		if (call->class == CALL_PID)
+			TRY(refuse_our_tasks(ctx, spec, call));
+	}
+	for (size_t i = 0; i < COUNT(by_registers); i++)
+		if (!filter_call_lifted(spec, call_by_nr(by_registers[i].nr)->name))
+			TRY(by_registers[i].add(ctx, spec));
+	return 0;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Part 3 of the filter: which calls become notifications, and with which registers.
+ *
+ * Never trapped under any plan: what the table calls ALLOW or REFUSE, and sendmsg: the target hands
+ * its listener over with it.
+ */
+#include "core/launch/filter_parts.h"
+#include "core/sys.h"
+#include "policy/syscall_numbers.h"
+
+#define TMPFILE_BIT 020000000U /* __O_TMPFILE without O_DIRECTORY */
+
+/* O_PATH makes the kernel ignore all that asks for more; such an open needs nothing, unless it is a
+ * way to ask whether a name exists. */
+static int add_open(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
+{
+	static const struct {
+		uint32_t mask, value;
+	} writes[] = {
+		{O_ACCMODE, O_WRONLY},      {O_ACCMODE, O_RDWR},    {O_ACCMODE, O_ACCMODE},
+		{O_CREAT, O_CREAT},         {O_TRUNC, O_TRUNC},     {TMPFILE_BIT, TMPFILE_BIT},
+	};
+	const uint32_t o_path = spec->plan->trap[CALL_STAT] ? 0 : O_PATH;
+	unsigned arg;
+
+	if (spec->plan->opens == TRAP_OPENS_NONE)
+		return 0;
+	if (!call->flags || (spec->plan->opens == TRAP_OPENS_ALL && !o_path))
+		return seccomp_rule_add_exact(ctx, SCMP_ACT_NOTIFY, call->nr, 0);
+	arg = call->flags - 1U;
+	if (spec->plan->opens == TRAP_OPENS_ALL)
+		return filter_rule1(ctx, SCMP_ACT_NOTIFY, call->nr, arg, o_path, 0);
+	for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+		int r = filter_rule1(ctx, SCMP_ACT_NOTIFY, call->nr, arg, writes[i].mask | o_path,
+				     writes[i].value);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Is there something in Landlock that keeps this call inside the tree? */
+static bool pid_covered(const struct filter_spec *spec, int nr)
+{
+	switch (nr) {
+	case __NR_kill:
+	case __NR_tkill:
+	case __NR_tgkill:
+	case __NR_rt_sigqueueinfo:
+	case __NR_rt_tgsigqueueinfo:
+	case __NR_pidfd_open:
+	case __NR_pidfd_send_signal:
+		return spec->signals_scoped;
+	case __NR_ptrace:
+	case __NR_process_vm_readv:
+	case __NR_process_vm_writev:
+	case __NR_kcmp:
+	case __NR_get_robust_list:
+	case __NR_migrate_pages:
+	case __NR_move_pages:
+	case __NR_pidfd_getfd:
+	case __NR_process_madvise:
+	case __NR_process_mrelease:
+		/* A domain may trace its own and nested ones only. */
+		return spec->plan->handled_fs || spec->plan->handled_net || spec->plan->scoped;
+	}
+	return false;
+}
+
+bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *call)
+{
+	return spec->supervise && !pid_covered(spec, call->nr);
+}
+
+/* Descriptors that name tasks can be swapped between the look and the call: what only they reach is
+ * refused where no domain bounds it (part 2), but for signals, which the supervisor sends itself. */
+bool filter_refuses_pidfd(const struct filter_spec *spec, const struct call_desc *call)
+{
+	return call->class == CALL_PID && !call->pid && call->nr != __NR_pidfd_send_signal &&
+	       !pid_covered(spec, call->nr);
+}
+
+static int add_pid(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
+{
+	if (!filter_traps_pid(spec, call) || filter_refuses_pidfd(spec, call))
+		return 0;
+	if (!call->pid)
+		return seccomp_rule_add_exact(ctx, SCMP_ACT_NOTIFY, call->nr, 0);
+	/* A pid of 0 is the caller. Dirty upper halves are trapped too, and mean nothing. */
+	return seccomp_rule_add_exact(ctx, SCMP_ACT_NOTIFY, call->nr, 1,
+				      SCMP_CMP64(call->pid - 1U, SCMP_CMP_NE, 0));
+}
+
+static int add_class(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
+{
+	const bool *trap = spec->plan->trap;
+
+	switch (call->class) {
+	case CALL_ALLOW:
+	case CALL_REFUSE:
+	case CALL_ARGS:
+	case CALL_CLASS_COUNT:
+		return 0;
+	case CALL_OPEN:
+		return add_open(ctx, spec, call);
+	case CALL_PID:
+		return add_pid(ctx, spec, call);
+	case CALL_IDS:
+		if (!trap[CALL_IDS] && !spec->trap_ids)
+			return 0;
+		break;
+	case CALL_CONFINE:
+		break; /* always: what the caller forbids itself must not be given back by us */
+	case CALL_CONNECT:
+		if (!trap[CALL_CONNECT])
+			return 0;
+		if (call->nr == __NR_sendto) /* only with an address: the pointer is not NULL */
+			return seccomp_rule_add_exact(ctx, SCMP_ACT_NOTIFY, call->nr, 1,
+						      SCMP_CMP64(call->addr - 1U, SCMP_CMP_NE, 0));
+		break;
+	default:
+		if (!trap[call->class])
+			return 0;
+		break;
+	}
+	return seccomp_rule_add_exact(ctx, SCMP_ACT_NOTIFY, call->nr, 0);
+}
+
+int filter_add_traps(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	for (unsigned i = 0; spec->supervise && i < call_table_len; i++) {
+		int r = add_class(ctx, spec, &call_table[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
