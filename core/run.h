@@ -47,3 +47,5 @@ int policy_load(const struct policy_options *options, const char *tmpdir, const 
 /* Plan for this kernel. */
 int policy_plan(const struct policy *policy, const struct plan_caps *caps, struct plan **ret,
 		struct policy_error *ret_error);
+/* The SHA-256 of a file as policy_load() read it, in hex; NULL for one that it did not read. */
+const char *policy_file_hash(const char *path);

@@ -37,4 +37,13 @@ void ask_submit(struct asker *a, const struct question *q, void (*callback)(void
 		void *ctx);
 /* The caller died: its question is withdrawn (its callback gets ANSWER_NO). */
 void ask_withdraw(struct asker *a, pid_t tid);
+/* Answers what still waits with ANSWER_NO, and gives the terminal back. */
 void asker_free(struct asker *a);
+/* Give the terminal back as it was, in the middle of a question too: for every way in which the
+ * process may end that passes no asker_free() nor exit(). Async-signal-safe. */
+void asker_restore_terminal(void);
+
+struct asker_stats {
+	uint64_t asked, timeouts, no_terminal, flooded; /* flooded: refused, too many waited */
+};
+void asker_get_stats(struct asker *a, struct asker_stats *ret);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A growing buffer and JSON streamed into it.
+ */
+#include "core/observe/text.h"
+#include "policy/policy.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for MORE bytes and a NUL. */
+static bool text_reserve(struct text *t, size_t more)
+{
+	size_t size = t->size ? t->size : 256;
+	char *grown;
+
+	if (t->failed)
+		return false;
+	if (more < t->size - t->len)
+		return true;
+	while (size - t->len <= more)
+		size *= 2;
+	grown = realloc(t->data, size);
+	if (!grown) {
+		t->failed = true;
+		t->len = 0;
+		return false;
+	}
+	t->data = grown;
+	t->size = size;
+	return true;
+}
+
+void text_add(struct text *t, const char *s, size_t len)
+{
+	if (!text_reserve(t, len))
+		return;
+	memcpy(t->data + t->len, s, len);
+	t->len += len;
+	t->data[t->len] = '\0';
+}
+
+void text_puts(struct text *t, const char *s)
+{
+	text_add(t, s, strlen(s));
+}
+
+void text_printf(struct text *t, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(NULL, 0, format, ap);
+	va_end(ap);
+	if (n < 0 || !text_reserve(t, (size_t)n))
+		return;
+	va_start(ap, format);
+	vsnprintf(t->data + t->len, (size_t)n + 1, format, ap);
+	va_end(ap);
+	t->len += (size_t)n;
+}
+
+void text_escaped(struct text *t, const char *s, size_t len)
+{
+	size_t n = escape_bytes(NULL, 0, s, len);
+
+	if (!text_reserve(t, n))
+		return;
+	escape_bytes(t->data + t->len, n + 1, s, len);
+	t->len += n;
+}
+
+size_t text_columns(const struct text *t, size_t from)
+{
+	size_t n = 0;
+
+	for (size_t i = from; i < t->len; i++)
+		n += ((unsigned char)t->data[i] & 0xc0) != 0x80;
+	return n;
+}
+
+void text_reset(struct text *t)
+{
+	t->len = 0;
+	t->failed = false;
+	if (t->data)
+		t->data[0] = '\0';
+}
+
+void text_done(struct text *t)
+{
+	free(t->data);
+	*t = (struct text){0};
+}
+
+/* The UTF-8 character at S: its length, 0 if there is none. */
+static size_t utf8_decode(const unsigned char *s, size_t len, uint32_t *ret)
+{
+	static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+	uint32_t c = s[0] & (n == 1 ? 0x7f : 0x7f >> n);
+
+	if ((s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4 || n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < min[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	*ret = c;
+	return n;
+}
+
+/* Would it move a terminal's cursor, or turn the direction of what is beside it? */
+static bool is_active(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+}
+
+bool json_string(struct text *t, const char *s, size_t len)
+{
+	const unsigned char *u = (const unsigned char *)s;
+	bool exact = true;
+
+	text_add(t, "\"", 1);
+	for (size_t i = 0; i < len;) {
+		uint32_t c = 0;
+		size_t n = utf8_decode(u + i, len - i, &c);
+
+		if (n == 0) {
+			text_puts(t, "\\ufffd");
+			exact = false;
+			n = 1;
+		} else if (c == '"' || c == '\\') {
+			text_printf(t, "\\%c", (int)c);
+		} else if (c == '\n') {
+			text_puts(t, "\\n");
+		} else if (is_active(c)) {
+			text_printf(t, "\\u%04x", (unsigned)c);
+		} else {
+			text_add(t, s + i, n);
+		}
+		i += n;
+	}
+	text_add(t, "\"", 1);
+	return exact;
+}
+
+static void json_hex(struct text *t, const char *s, size_t len)
+{
+	text_add(t, "\"", 1);
+	for (size_t i = 0; i < len; i++)
+		text_printf(t, "%02x", (unsigned char)s[i]);
+	text_add(t, "\"", 1);
+}
+
+void json_field(struct text *t, const char *key, const char *s, size_t len)
+{
+	if (!s)
+		return;
+	text_printf(t, ",\"%s\":", key);
+	if (json_string(t, s, len))
+		return;
+	text_printf(t, ",\"%s_hex\":", key);
+	json_hex(t, s, len);
+}
+
+void json_field_puts(struct text *t, const char *key, const char *s)
+{
+	json_field(t, key, s, s ? strlen(s) : 0);
+}
+
+void json_field_u64(struct text *t, const char *key, uint64_t value)
+{
+	text_printf(t, ",\"%s\":%llu", key, (unsigned long long)value);
+}
+
+void json_field_bool(struct text *t, const char *key, bool value)
+{
+	text_printf(t, ",\"%s\":%s", key, value ? "true" : "false");
+}
+
+void json_field_list(struct text *t, const char *key, const char *const *list)
+{
+	bool exact = true;
+
+	if (!list)
+		return;
+	text_printf(t, ",\"%s\":[", key);
+	for (size_t i = 0; list[i]; i++) {
+		text_puts(t, i ? "," : "");
+		exact &= json_string(t, list[i], strlen(list[i]));
+	}
+	text_puts(t, "]");
+	if (exact)
+		return;
+	text_printf(t, ",\"%s_hex\":[", key);
+	for (size_t i = 0; list[i]; i++) {
+		text_puts(t, i ? "," : "");
+		json_hex(t, list[i], strlen(list[i]));
+	}
+	text_puts(t, "]");
+}
