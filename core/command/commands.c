@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/command/command.h"
-int command_run(int argc, char **argv) { (void)argc; (void)argv; return 125; }
 int command_explain(int argc, char **argv) { (void)argc; (void)argv; return 2; }
 int command_doctor(int argc, char **argv) { (void)argc; (void)argv; return 1; }

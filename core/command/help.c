@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The texts of --help, one a command. man/sluice.1 says the same at length.
+ */
+#include "core/command/help.h"
+
+#include <string.h>
+
+#define POLICY_OPTIONS \
+	"  -p NAME|FILE        the policy: a profile by name, or a file (its path has a /);\n" \
+	"                      may be repeated; -p none starts from nothing; default: build\n" \
+	"  --allow OPS:TARGET  add a rule for this run, above all policies; OPS are\n" \
+	"  --ask OPS:TARGET    read list write create delete exec meta stat connect bind,\n" \
+	"  --deny OPS:TARGET   or a group: ro rx w rw all; TARGET is one path or pattern,\n" \
+	"  --never OPS:TARGET  or connect:*:* for the network; 'OPS TARGET...' works too\n" \
+	"  --report WHICH      which refusals to watch: all, writes or none\n" \
+	"  --layers WHICH      auto, or emulate: let the supervisor do all that it can\n"
+
+static const struct {
+	const char *command; /* NULL: sluice itself */
+	const char *text;
+} texts[] = {
+	{NULL,
+	 "usage: sluice COMMAND [options] ...\n"
+	 "\n"
+	 "Runs a command under a policy that says what it may read, write and execute.\n"
+	 "\n"
+	 "  run      run a command under a policy:    sluice run -- make -j2\n"
+	 "  explain  say what a policy decides:       sluice explain read ~/.ssh/id_ed25519\n"
+	 "  doctor   say what this kernel can do\n"
+	 "  help     the options of a command:        sluice help run\n"
+	 "\n"
+	 "  --help, --version\n"
+	 "\n"
+	 "See sluice(1), and sluice-policy(5) for the language of policies.\n"},
+	{"run",
+	 "usage: sluice run [options] [--] COMMAND...\n"
+	 "\n"
+	 "Runs COMMAND under a policy. Options end at the first word that is none.\n"
+	 "\n" POLICY_OPTIONS
+	 "\n"
+	 "  --prompt WHERE      where `ask` rules ask: tty, or none (every ask is a no)\n"
+	 "  --prompt-timeout S  seconds until an unanswered question is a no; default: 60\n"
+	 "  --record FILE       write each access as a line of JSON\n"
+	 "  --stats FILE        write counters of the run as JSON\n"
+	 "  --name NAME         what to call this run in the record\n"
+	 "  --fail-denied       exit 1 if the command succeeded and something was refused\n"
+	 "  -v                  show the whole summary, also when the command succeeded\n"
+	 "  -q                  show no summary\n"
+	 "\n"
+	 "  --on-death HOW      who ends the command when sluice dies: warden or ptrace\n"
+	 "  --workers N         at most N threads answer the command's calls\n"
+	 "  --backend WHICH     auto, uring or epoll\n"
+	 "\n"
+	 "Exits as COMMAND does; 125: sluice failed and nothing was started,\n"
+	 "126: COMMAND can't be executed, 127: COMMAND was not found.\n"},
+	{"explain",
+	 "usage: sluice explain [options] OP PATH\n"
+	 "       sluice explain [options] --plan\n"
+	 "\n"
+	 "Says what a policy decides about an operation on a path, and which rule does;\n"
+	 "with --plan, which layer enforces each rule, why, and what it costs.\n"
+	 "\n" POLICY_OPTIONS
+	 "\n"
+	 "Exits 0 for allow, 1 for deny, 3 for ask, 2 after an error.\n"},
+	{"doctor",
+	 "usage: sluice doctor\n"
+	 "\n"
+	 "Says what this kernel can do, found by trying, and what sluice does without it.\n"},
+};
+
+bool help_print(FILE *f, const char *command)
+{
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (command ? !texts[i].command || strcmp(command, texts[i].command) != 0
+			    : texts[i].command != NULL)
+			continue;
+		fputs(texts[i].text, f);
+		return true;
+	}
+	return false;
+}
