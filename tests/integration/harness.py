@@ -10,6 +10,7 @@ directory (self.dir) which the target sees as any other; policies lie outside of
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -50,6 +51,17 @@ class Result:
             if stream:
                 text += "%s:\n%s\n" % (name, clip(stream))
         return text
+
+
+def adopt_orphans():
+    """What a test leaves becomes our child, so that it can be reaped whatever init is."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def reap_orphans():
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 def clip(text, limit=4000):
@@ -100,6 +112,7 @@ class SluiceCase(unittest.TestCase):
         os.mkdir(self.dir)
         self.mark = uuid.uuid4().hex
         self.runs = 0
+        self.addCleanup(reap_orphans)
         self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
         self.addCleanup(self.assert_nobody_left)
 

@@ -78,6 +78,7 @@ def main():
     os.environ["SLUICE_TEST_LAYERS"] = a.layers
     sys.path.insert(0, HERE)
     os.umask(0o022)
+    importlib.import_module("harness").adopt_orphans()
     loader, tests = Loader(), []
     for file in sorted(os.listdir(HERE)):
         if re.fullmatch(r"test_\w+\.py", file):

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every call that takes a path: allowed where a rule allows it, refused with the rule's error elsewhere."""
+
+import contextlib
+import os
+import socket
+
+from harness import SluiceCase, add_cases, case, differences, tree_of
+
+OPERATIONS = ("read", "list", "write", "create", "delete", "meta", "stat", "connect")
+# A refusal of write refuses replacement too.
+IMPLIED = {"write": ("write", "create", "delete")}
+
+
+class Calls(SluiceCase):
+    def lay_out(self, name="t"):
+        top = os.path.join(self.dir, name)
+        for file in ["file"] + ["file%d" % i for i in range(2, 11)] + ["victim"]:
+            self.put("%s/%s" % (name, file), "content\n")
+        for d in ("dir", "empty", "empty2"):
+            os.mkdir(os.path.join(top, d))
+        os.symlink("file", os.path.join(top, "link"))
+        for name_, kind in (("server", socket.SOCK_STREAM), ("datagrams", socket.SOCK_DGRAM)):
+            s = socket.socket(socket.AF_UNIX, kind)
+            s.bind(os.path.join(top, name_))
+            if kind == socket.SOCK_STREAM:
+                s.listen(5)
+            self.addCleanup(s.close)
+        return top
+
+    def results(self, top, policy=None, options=()):
+        argv = [self.program("every_call"), top]
+        run = self.native(*argv) if policy is None else self.sluice(*argv, policy=policy, options=options)
+        self.assert_status(run, 0)
+        found = {}
+        for line in run.out.splitlines():
+            name, ops, error = line.split()
+            found[name] = (ops.split(","), error)
+        self.assertGreater(len(found), 70, run)
+        return found, run
+
+    def expect(self, found, run, want):
+        """WANT(ops) is the error that a call with these operations must give."""
+        wrong = ["%s (%s): %s, want %s" % (name, ",".join(ops), error, want(ops))
+                 for name, (ops, error) in found.items() if error != want(ops)]
+        if wrong:
+            self.fail("\n".join(wrong) + "\n" + str(run.err[:3000]))
+
+    @case
+    def natively_every_call_works(self):
+        top = self.lay_out()
+        found, run = self.results(top)
+        self.expect(found, run, lambda ops: "0")
+
+    @case
+    def works_in_an_allowed_tree(self):
+        top = self.lay_out()
+        found, run = self.results(top, "{base}\nallow all {dir}\n")
+        self.expect(found, run, lambda ops: "0")
+
+    @case
+    def works_beneath_a_glob(self):
+        top = self.lay_out()
+        found, run = self.results(top, "{base}\nallow all {dir}\ndeny all,stat **/*.never-there\n")
+        self.expect(found, run, lambda ops: "0")
+
+    def refused(self, rules, error, stat_error="0"):
+        top = self.lay_out()
+        before = tree_of(top)
+        found, run = self.results(top, "{base}\n" + rules)
+        self.expect(found, run, lambda ops: stat_error if ops == ["stat"] else error)
+        # Access times aside, nothing has changed and nothing is new.
+        self.assertEqual([], differences(before, tree_of(top)), run)
+
+    @case
+    def refuses_where_no_rule_speaks(self):
+        self.refused("", "EACCES")
+
+    @case
+    def refuses_in_a_denied_directory(self):
+        self.refused("allow all {dir}\ndeny all {dir}/t\n", "EACCES")
+
+    @case
+    def refuses_by_a_glob(self):
+        self.refused("allow all {dir}\ndeny all **/t\n", "EACCES")
+
+    @case
+    def refuses_metadata_too(self):
+        self.refused("allow all,stat {dir}\ndeny all,stat {dir}/t\n", "EACCES", "EACCES")
+
+    @case
+    def refuses_a_never_with_eperm(self):
+        self.refused("allow all {dir}\nnever all {dir}/t\nallow all {dir}/other\n", "EPERM")
+
+    @case
+    def refuses_as_the_rule_says(self):
+        self.refused("allow all {dir}\ndeny all {dir}/t as ENOENT\n", "ENOENT")
+
+    def refuses_only(self, op):
+        """Deny one operation: the calls that need it fail and leave no trace, the others work."""
+        top = self.lay_out()
+        found, run = self.results(top, "{base}\nallow all,stat {dir}\ndeny %s {dir}/t\n" % op)
+        denied = IMPLIED.get(op, (op,))
+        self.expect(found, run, lambda ops: "EACCES" if any(o in denied for o in ops) else "0")
+        if op == "create":
+            self.assertEqual([], [n for n in os.listdir(top) if n.startswith("new") or n == "sock"])
+        if op in ("delete", "write"):
+            for n in ["file%d" % i for i in range(2, 11)] + ["empty", "empty2"]:
+                self.assertTrue(os.path.lexists(os.path.join(top, n)), n)
+        if op == "write":
+            for n in ("file", "victim"):
+                with contextlib.suppress(PermissionError), open(os.path.join(top, n)) as f:
+                    self.assertEqual("content\n", f.read())
+
+    def allows_only(self, op):
+        """Allow one operation: the calls that need nothing else work."""
+        top = self.lay_out()
+        found, run = self.results(top, "{base}\nallow %s {dir}/t\n" % op)
+        self.expect(found, run, lambda ops: "0" if all(o in (op, "stat") for o in ops) else "EACCES")
+
+
+add_cases(Calls, OPERATIONS, lambda self, op: self.refuses_only(op), "denying_one_operation_refuses_only_")
+add_cases(Calls, OPERATIONS, lambda self, op: self.allows_only(op), "allowing_one_operation_allows_only_")

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supervisor can't be reached from the tree, and the tree does not outlive it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+from harness import SLUICE, add_cases, case
+from test_attacks import CANNOT, ESCAPED, HELD, HOLE, Attack
+
+SUPERVISOR_ATTACKS = ("memory", "tracing", "descriptors", "limits", "scheduling", "signals", "group_signals")
+
+
+def exe_of(pid):
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/%d/exe" % pid)
+    return ""
+
+
+def parents():
+    """{pid: parent} of all processes."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open("/proc/%s/stat" % pid) as f:
+            found[int(pid)] = int(f.read().rpartition(")")[2].split()[1])
+    return found
+
+
+def descendants(top):
+    tree, found, grew = parents(), {top}, True
+    while grew:
+        more = {pid for pid, parent in tree.items() if parent in found} - found
+        found, grew = found | more, bool(more)
+    return found - {top}
+
+
+class Supervisor(Attack):
+    def start_attack(self, name, policy=HOLE):
+        program = self.program("attack_supervisor")
+        process = self.start(self.sluice_argv(program, name, self.dir, policy=policy))
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(self.kill_session, process)
+        return process, program
+
+    def helpers_of(self, process):
+        """Processes of sluice itself beside its first one (the warden and what it may have more)."""
+        return [p for p in descendants(process.pid) if exe_of(p) == os.path.realpath(SLUICE)]
+
+    def attack_supervisor(self, name):
+        program = self.program("attack_supervisor")
+        self.lay_out()
+        sleeper = subprocess.Popen(["sleep", "60"], env=self.environment())
+        self.put("ok/pids", str(sleeper.pid))
+        control = self.native(program, name, self.dir, env={"ATTACK_CONTROL": "1"})
+        sleeper.kill()
+        sleeper.wait()
+        if control.status == CANNOT:
+            self.skip(control.out.strip())
+        self.assert_status(control, ESCAPED)
+        os.unlink(os.path.join(self.dir, "ok/pids"))
+
+        process, _ = self.start_attack(name)
+        self.wait_for("the target", lambda: any(exe_of(p) == program for p in descendants(process.pid)))
+        above = [process.pid] + self.helpers_of(process)
+        self.put("ok/pids.new", "\n".join(map(str, above)))
+        os.rename(os.path.join(self.dir, "ok/pids.new"), os.path.join(self.dir, "ok/pids"))
+        out, err = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, HELD, "victims %s\n%s\n%s" % (above, out, err))
+
+    # Death --------------------------------------------------------------------------------------
+
+    def stubborn(self):
+        self.lay_out()
+        process, program = self.start_attack("stubborn_tree")
+        self.wait_for("the tree", lambda: os.path.exists(os.path.join(self.dir, "ok/ready")), 10)
+        time.sleep(0.3)
+        tree = [p for p in self.marked() if exe_of(p) == program]
+        self.assertGreater(len(tree), 6)
+        return process, program, self.protected()
+
+    def assert_tree_gone(self, program, before, seconds=1.0):
+        began = time.monotonic()
+        while True:
+            left = [p for p in self.marked() if exe_of(p) == program]
+            if not left:
+                break
+            if time.monotonic() - began > seconds:
+                self.fail("%d of the tree live after %.1f s" % (len(left), seconds))
+            time.sleep(0.01)
+        with open(os.path.join(self.dir, "ok/leak")) as f:
+            self.assertEqual("", f.read(), "the tree read the secret")
+        self.assertEqual(before, self.protected())
+
+    @case
+    def control_a_stubborn_tree_survives_without_sluice(self):
+        self.lay_out()
+        program = self.program("attack_supervisor")
+        process = self.start([program, "stubborn_tree", self.dir])
+        self.addCleanup(self.kill_session, process)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.wait_for("the tree", lambda: os.path.exists(os.path.join(self.dir, "ok/ready")))
+        process.kill()
+        process.wait()
+        time.sleep(0.5)
+        left = [p for p in self.marked() if exe_of(p) == program]
+        self.put("ok/stop")
+        self.assertGreater(len(left), 3)
+        with open(os.path.join(self.dir, "ok/leak")) as f:
+            self.assertIn("leak", f.read())
+
+    @case
+    def tree_dies_with_a_killed_supervisor(self):
+        process, program, before = self.stubborn()
+        process.kill()
+        self.assert_tree_gone(program, before)
+
+    @case
+    def tree_dies_with_a_killed_warden(self):
+        process, program, before = self.stubborn()
+        helpers = self.helpers_of(process)
+        self.assertTrue(helpers, "sluice has no second process")
+        for pid in helpers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.assert_tree_gone(program, before)
+        process.communicate(timeout=5)
+        self.assertNotEqual(process.returncode, 0)
+
+    @case
+    def tree_dies_when_the_supervisor_is_terminated(self):
+        process, program, before = self.stubborn()
+        process.terminate()
+        self.assert_tree_gone(program, before, 3.0)
+
+    @case
+    def daemons_end_with_the_command(self):
+        self.lay_out()
+        program = self.program("attack_supervisor")
+        ready = os.path.join(self.dir, "ok/ready")
+        # The shell ends as soon as the daemons are up.
+        script = '"$0" stubborn_tree "$1" & while [ ! -e "$1/ok/ready" ]; do sleep 0.05; done; exit 3'
+        result = self.sluice("sh", "-c", script, program, self.dir, policy=HOLE)
+        self.assert_status(result, 3)
+        self.assertTrue(os.path.exists(ready))
+        self.assertEqual([], [p for p in self.marked() if exe_of(p) == program])
+
+    # Waiting ------------------------------------------------------------------------------------
+
+    @case
+    def blocked_opens_hold_nobody_up(self):
+        """Forty processes wait for fifos; another's opens are answered at once all the same."""
+        self.lay_out()
+        script = """
+            i=0; while [ $i -lt 40 ]; do mkfifo ok/f$i; (read x < ok/f$i) & i=$((i+1)); done
+            sleep 0.3
+            i=0; while [ $i -lt 200 ]; do read x < ok/plain0 || exit 9; i=$((i+1)); done
+            echo served
+            i=0; while [ $i -lt 40 ]; do echo go > ok/f$i; i=$((i+1)); done
+            wait
+            echo all
+        """
+        result = self.sluice("sh", "-c", script, policy=HOLE, timeout=30)
+        self.assert_status(result, 0)
+        self.assertEqual("served\nall\n", result.out)
+
+    @case
+    def targets_killed_while_waiting_leave_nothing_behind(self):
+        self.lay_out()
+        script = """
+            mkfifo ok/f
+            round=0
+            while [ $round -lt 20 ]; do
+                i=0; pids=
+                while [ $i -lt 10 ]; do (read x < ok/f) & pids="$pids $!"; i=$((i+1)); done
+                sleep 0.05
+                kill -9 $pids
+                wait
+                round=$((round+1))
+            done 2>/dev/null
+            cat ok/plain0
+        """
+        process = self.start(self.sluice_argv("sh", "-c", script, policy=HOLE))
+        self.addCleanup(self.kill_session, process)
+        counts = []
+        with contextlib.suppress(OSError):
+            while process.poll() is None:
+                counts.append(len(os.listdir("/proc/%d/fd" % process.pid)))
+                time.sleep(0.05)
+        out, err = process.communicate(timeout=30)
+        self.assertEqual((0, "plain\n"), (process.returncode, out), err)
+        if len(counts) > 10:
+            self.assertLess(counts[-2], counts[len(counts) // 4] + 24, "descriptors pile up: %s" % counts)
+
+
+# Only what is defined here: the cases of the base class run in test_attacks.
+for name_ in [n for n in dir(Attack) if getattr(getattr(Attack, n), "is_case", False)]:
+    setattr(Supervisor, name_, None)
+add_cases(Supervisor, SUPERVISOR_ATTACKS, lambda self, n: self.attack_supervisor(n), "is_out_of_reach_of_")
+del Attack
