@@ -1,10 +1,282 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ * One run, from options to exit status: policy, plan, the parts that watch, launch, wait, summary.
+ */
 #include "core/run.h"
 
+#include "core/cleanup.h"
+#include "core/environment.h"
+#include "core/features.h"
+#include "core/launch/launch.h"
+#include "core/observe/observe.h"
+#include "core/private_dir.h"
+#include "core/supervisor.h"
+#include "core/sys.h"
+
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define EXIT_NOT_STARTED 125
+
+/* Everything a run holds; done in the opposite order. */
+struct run {
+	const struct run_options *options;
+	struct features features;
+	char tmpdir[PATH_MAX];
+	struct policy *policy;
+	struct plan *plan;
+	char **envp;
+	struct observer *observer;
+	struct asker *asker;
+	struct supervisor sup;
+	struct launch *launch;
+	uint64_t started_us;
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t tv_us(struct timeval tv)
+{
+	return (uint64_t)tv.tv_sec * 1000000 + (uint64_t)tv.tv_usec;
+}
+
+static void say_error(const char *text)
+{
+	fprintf(stderr, "sluice: %s\n", text);
+}
+
+static int load(struct run *run)
+{
+	const struct run_options *o = run->options;
+	const char *protect[3] = {NULL};
+	struct policy_error error;
+	struct plan_caps caps;
+	unsigned n = 0;
+
+	if (o->record)
+		protect[n++] = o->record;
+	if (o->stats)
+		protect[n++] = o->stats;
+	if (policy_load(&o->policy, run->tmpdir, protect, &run->policy, &error) < 0) {
+		fprintf(stderr, "%s\n", error.text);
+		return -EINVAL;
+	}
+	caps = (struct plan_caps){
+		.landlock_abi = o->policy.emulate ? 0 : run->features.landlock_abi,
+		.supervisor = run->features.user_notif && !run->features.listener_busy,
+	};
+	if (policy_plan(run->policy, &caps, &run->plan, &error) < 0) {
+		fprintf(stderr, "%s\n", error.text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void end_tree(void *ctx)
+{
+	struct run *run = ctx;
+
+	if (run->launch)
+		launch_kill_tree(run->launch);
+}
+
+static bool asks_anything(const struct policy *policy)
+{
+	for (unsigned op = 0; op < OP_COUNT; op++)
+		if (policy_asks(policy, op))
+			return true;
+	return false;
+}
+
+static int watchers(struct run *run)
+{
+	const struct run_options *o = run->options;
+	struct observer_config observer = {
+		.policy = run->policy, .plan = run->plan, .record_path = o->record, .stats_path = o->stats,
+		.run_name = o->name, .argv = o->argv, .verbose = o->verbose, .quiet = o->quiet,
+	};
+	struct asker_config asker = {
+		.timeout_s = o->prompt_timeout_s, .terminal = o->prompt == PROMPT_TTY,
+		.end_tree = end_tree, .ctx = run,
+	};
+	struct policy_error error;
+
+	if (observer_new(&observer, &run->observer, &error) < 0) {
+		fprintf(stderr, "%s\n", error.text);
+		return -EINVAL;
+	}
+	return asks_anything(run->policy) ? asker_new(&asker, &run->asker) : 0;
+}
+
+/* `allow call` of one of these lets a target see other mounts or another root. */
+static bool view_may_differ(const struct policy *policy)
+{
+	static const char *const calls[] = {"chroot", "unshare", "setns", "clone", "clone3", "mount", "umount2",
+					    "pivot_root", "move_mount", "open_tree", "fsmount"};
+
+	for (const char *const *c = policy_allowed_calls(policy); c && *c; c++)
+		for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+			if (strcmp(*c, calls[i]) == 0)
+				return true;
+	return false;
+}
+
+/* On the confined thread: from here on everything that serves the target is started. */
+static int start_workers(void *ctx, int listener, pid_t target, pid_t warden)
+{
+	struct run *run = ctx;
+	struct supervisor *sup = &run->sup;
+	struct stat ns;
+	struct pool_config config = {
+		.listener = listener, .max_workers = run->options->workers,
+		.use_uring = run->options->backend == BACKEND_URING ||
+			     (run->options->backend == BACKEND_AUTO && run->features.io_uring),
+		.features = &run->features, .serve = supervise_notification,
+		.worker_init = supervise_worker_init, .worker_done = supervise_worker_done, .ctx = sup,
+	};
+
+	(void)target;
+	sup->listener = listener;
+	sup->warden = warden;
+	sup->self = getpid();
+	sup->mnt_ns = stat("/proc/self/ns/mnt", &ns) == 0 ? ns.st_ino : 0;
+	resolve_guard(sup->self, warden);
+	return pool_start(&config, &sup->pool);
+}
+
+static int start(struct run *run)
+{
+	const struct run_options *o = run->options;
+	struct launch_config config = {
+		.argv = o->argv, .envp = run->envp, .plan = run->plan, .features = &run->features,
+		.allowed_calls = policy_allowed_calls(run->policy),
+		.supervise = run->features.user_notif && !run->features.listener_busy,
+		.die_by_ptrace = o->die_by_ptrace, .confined_main = start_workers, .ctx = run,
+	};
+	struct launch_error error;
+	int r;
+
+	run->sup = (struct supervisor){
+		.policy = run->policy, .plan = run->plan, .features = &run->features,
+		.observer = run->observer, .asker = run->asker, .landlock = run->plan->landlock_abi > 0,
+		.privileged = geteuid() == 0, .view_may_differ = view_may_differ(run->policy),
+		.wants_allowed = observer_wants_allowed(run->observer),
+	};
+	/* Names must be trapped for the cache to see what makes it stale, and records want every access. */
+	if (run->sup.landlock && run->plan->trap[CALL_NAME] && !run->sup.wants_allowed)
+		run->sup.cache = cache_new();
+	r = resolve_init();
+	if (r < 0) {
+		fprintf(stderr, "sluice: %s\n", strerror(-r));
+		return EXIT_NOT_STARTED;
+	}
+	if (launch_start(&config, &run->launch, &error) < 0) {
+		say_error(error.text);
+		return error.exit_code;
+	}
+	return 0;
+}
+
+static void collect(const struct run *run, struct run_stats *ret)
+{
+	const struct supervisor *sup = &run->sup;
+	struct pool_stats pool = {0};
+	struct rusage usage;
+
+	if (sup->pool)
+		pool_get_stats(sup->pool, &pool);
+	getrusage(RUSAGE_SELF, &usage);
+	*ret = (struct run_stats){
+		.notifications = pool.notifications, .continued = sup->continued, .emulated = sup->emulated,
+		.refused = sup->refused, .asked = sup->asked, .gone = pool.gone, .promotions = pool.promotions,
+		.cache_hits = sup->cache ? sup->cache->hits : 0,
+		.cache_misses = sup->cache ? sup->cache->misses : 0, .slow_jobs = pool.slow_jobs, .errors = sup->errors, .workers = pool.workers,
+		.supervisor_user_us = tv_us(usage.ru_utime), .supervisor_system_us = tv_us(usage.ru_stime),
+		.max_rss_kib = (uint64_t)usage.ru_maxrss, .wall_us = now_us() - run->started_us,
+	};
+}
+
+static void run_done(struct run *run)
+{
+	if (run->sup.pool) {
+		pool_stop(run->sup.pool);
+		pool_free(run->sup.pool);
+	}
+	if (run->launch)
+		launch_free(run->launch);
+	if (run->asker)
+		asker_free(run->asker);
+	if (run->observer)
+		observer_free(run->observer);
+	cache_free(run->sup.cache);
+	environment_free(run->envp);
+	plan_free(run->plan);
+	policy_free(run->policy);
+	private_dir_remove(run->tmpdir);
+}
+
+/* The exit code, or the signal in *RET_WSTATUS that sluice has to die of. */
+static int run_all(struct run *run, int *ret_wstatus)
+{
+	struct run_stats stats;
+	uint64_t refusals;
+	int r, wstatus = 0;
+
+	r = features_probe_quick(&run->features);
+	if (r < 0) {
+		fprintf(stderr, "sluice: this kernel can't be examined: %s\n", strerror(-r));
+		return EXIT_NOT_STARTED;
+	}
+	r = private_dir_make(run->tmpdir, sizeof(run->tmpdir));
+	if (r < 0) {
+		fprintf(stderr, "sluice: no private temporary directory in %s: %s\n", private_dir_parent(),
+			strerror(-r));
+		return EXIT_NOT_STARTED;
+	}
+	if (load(run) < 0 || watchers(run) < 0)
+		return EXIT_NOT_STARTED;
+	run->envp = environment_make(run->policy, run->tmpdir);
+	if (!run->envp)
+		return EXIT_NOT_STARTED;
+	r = start(run);
+	if (r)
+		return r;
+	r = launch_wait(run->launch, &wstatus);
+	if (r < 0) {
+		fprintf(stderr, "sluice: the command is lost: %s\n", strerror(-r));
+		return EXIT_NOT_STARTED;
+	}
+	if (run->sup.pool)
+		pool_stop(run->sup.pool);
+	collect(run, &stats);
+	refusals = observer_refusals(run->observer);
+	observer_finish(run->observer, wstatus, &stats);
+	*ret_wstatus = wstatus;
+	if (WIFSIGNALED(wstatus))
+		return 128 + WTERMSIG(wstatus);
+	if (WEXITSTATUS(wstatus) == 0 && refusals && run->options->fail_denied)
+		return 1;
+	return WEXITSTATUS(wstatus);
+}
 
 int run_command(const struct run_options *options)
 {
-	fprintf(stderr, "sluice: %s: not built\n", options->argv[0]);
-	return 125;
+	static struct run run;
+	int wstatus = 0, code;
+
+	run.options = options;
+	run.started_us = now_us();
+	code = run_all(&run, &wstatus);
+	run_done(&run);
+	if (WIFSIGNALED(wstatus))
+		launch_exit_like(wstatus);
+	return code;
 }

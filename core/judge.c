@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From pinned objects to a verdict: by the canonical name, and by identity with the objects that a
+ * deny, ask or never names, whatever name led there. The strictest counts.
+ */
+#include "core/request.h"
+
+#include "core/sys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int strictness(enum action a)
+{
+	return a == ACTION_ALLOW ? 0 : a == ACTION_ASK ? 1 : a == ACTION_DENY ? 2 : 3;
+}
+
+/* /proc/<own tgid>/x is /proc/self/x to the policy. Returns NAME, or BUF with the new text. */
+static const char *as_self(const struct request *q, const char *name, size_t *len, char *buf, size_t size)
+{
+	struct task_status mine, other;
+	char *rest;
+	long pid;
+
+	if (*len < 7 || strncmp(name, "/proc/", 6) != 0 || name[6] < '1' || name[6] > '9')
+		return name;
+	pid = strtol(name + 6, &rest, 10);
+	if (*rest != '\0' && *rest != '/')
+		return name;
+	if (task_read_status(q->tid, &mine) < 0)
+		return name;
+	if (pid != mine.tgid && pid != q->tid &&
+	    (task_read_status((pid_t)pid, &other) < 0 || other.tgid != mine.tgid))
+		return name;
+	*len = (size_t)snprintf(buf, size, "/proc/self%s", rest);
+	return buf;
+}
+
+static struct verdict decide_name(const struct request *q, const struct need *need, const char *name, size_t len)
+{
+	if (need->parent_too)
+		return policy_decide_mkdir(q->sup->policy, name, len);
+	return policy_decide(q->sup->policy, need->op, name, len);
+}
+
+static struct verdict decide(const struct request *q, const struct need *need)
+{
+	const struct resolved *at = &q->at[need->which];
+	const struct verdict refused = {.action = ACTION_DENY, .err = EACCES};
+	char buf[PATH_MAX + NAME_MAX + 16];
+	const struct named_object *named;
+	struct verdict v, by_object;
+	size_t len = at->name_len;
+	const char *name;
+
+	if (at->unnamed)
+		return (struct verdict){.action = ACTION_ALLOW};
+	if (len == 0 || at->name[0] != '/' || resolve_is_guarded(at->name, len))
+		return refused;
+	name = as_self(q, at->name, &len, buf, sizeof(buf));
+	v = decide_name(q, need, name, len);
+	if (at->obj < 0)
+		return v;
+	named = plan_named(q->sup->plan, at->st.st_dev, at->st.st_ino);
+	if (!named)
+		return v;
+	by_object = policy_decide(q->sup->policy, need->op, named->path, strlen(named->path));
+	return strictness(by_object.action) > strictness(v.action) ? by_object : v;
+}
+
+void request_judge(struct request *q)
+{
+	struct verdict worst = {.action = ACTION_ALLOW};
+
+	for (unsigned i = 0; i < q->n_needs; i++) {
+		struct verdict v = decide(q, &q->needs[i]);
+
+		if (i == 0 || strictness(v.action) > strictness(worst.action)) {
+			worst = v;
+			q->decisive = q->needs[i];
+		}
+	}
+	q->verdict = worst;
+}
+
+bool request_in_baseline(const struct request *q)
+{
+	const struct plan *plan = q->sup->plan;
+
+	if (!q->sup->landlock || !q->boundable)
+		return false;
+	for (unsigned i = 0; i < q->n_needs; i++) {
+		const struct need *need = &q->needs[i];
+		const struct resolved *at = &q->at[need->which];
+		bool is_dir = at->obj >= 0 && S_ISDIR(at->st.st_mode);
+		uint64_t rights = plan_op_rights(plan, need->op, is_dir);
+		size_t len = at->name_len;
+
+		if (at->unnamed)
+			continue; /* pipes, sockets, memfds: Landlock lets the kernel have them */
+		/* Making and removing is a right on the directory that holds the name. */
+		if (need->op == OP_CREATE || need->op == OP_DELETE) {
+			while (len > 1 && at->name[len - 1] != '/')
+				len--;
+			if (len > 1)
+				len--;
+			if (!plan_in_baseline(plan, rights, at->name, len, 0, 0))
+				return false;
+			continue;
+		}
+		if (at->obj >= 0 && (S_ISCHR(at->st.st_mode) || S_ISBLK(at->st.st_mode)))
+			is_dir = false;
+		if (!plan_in_baseline(plan, rights, at->name, len, at->obj >= 0 ? at->st.st_dev : 0,
+				      at->obj >= 0 ? at->st.st_ino : 0))
+			return false;
+	}
+	return true;
+}
+
+void request_observe(struct request *q, bool allowed, enum observed_by by, enum observed_reply reply, int err,
+		     const char *detail)
+{
+	const struct resolved *at = &q->at[q->decisive.which];
+	const struct resolved *other = &q->at[!q->decisive.which];
+	bool two = q->call->path2 && other->name_len;
+	struct access_event e = {
+		.pid = q->tid, .tid = q->tid, .call = q->call->name, .op = q->decisive.op,
+		.path = at->name_len ? at->name : NULL, .path_len = at->name_len,
+		.path2 = two ? other->name : NULL,
+		.path2_len = two ? other->name_len : 0,
+		.address = q->address[0] ? q->address : NULL,
+		.flags = (uint32_t)q->open_flags,
+		.exists = at->obj >= 0,
+		.allowed = allowed, .verdict = q->verdict, .by = by, .reply = reply,
+		.layer = reply == REPLY_CONTINUE ? LAYER_LANDLOCK : LAYER_SUPERVISOR,
+		.err = err, .detail = detail,
+	};
+
+	if (!e.path && !e.address && q->path[0].len) {
+		e.path = q->path[0].bytes;
+		e.path_len = q->path[0].len;
+	}
+	observe_access(q->sup->observer, &e);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Calls that make, remove and move names: mkdir, mknod, symlink, link, unlink, rmdir, rename.
+ *
+ * They act on a pinned parent directory and a last name, and are judged by that name. A name that moves
+ * takes the verdicts of its new place: if any would be looser, the move is refused (EXDEV, from which
+ * callers fall back to copying; EPERM for a link), whatever the object is at that moment.
+ */
+#include "core/request.h"
+
+#include "core/cleanup.h"
+#include "core/reply/reply.h"
+#include "core/sys.h"
+
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum name_kind { NAME_MKDIR, NAME_MKNOD, NAME_SYMLINK, NAME_LINK, NAME_UNLINK, NAME_RMDIR, NAME_RENAME };
+
+static enum name_kind kind_of(const struct request *q)
+{
+	switch (q->call->nr) {
+	case SYS_mkdir:
+	case SYS_mkdirat:
+		return NAME_MKDIR;
+	case SYS_mknod:
+	case SYS_mknodat:
+		return NAME_MKNOD;
+	case SYS_symlink:
+	case SYS_symlinkat:
+		return NAME_SYMLINK;
+	case SYS_link:
+	case SYS_linkat:
+		return NAME_LINK;
+	case SYS_rmdir:
+		return NAME_RMDIR;
+	case SYS_unlink:
+		return NAME_UNLINK;
+	case SYS_unlinkat:
+		return (uint32_t)q->args[2] & AT_REMOVEDIR ? NAME_RMDIR : NAME_UNLINK;
+	default:
+		return NAME_RENAME;
+	}
+}
+
+/* Argument errors that the kernel finds before it looks at any path. */
+static int check_flags(const struct request *q)
+{
+	uint32_t flags = (uint32_t)request_arg(q, q->call->flags);
+
+	switch (q->call->nr) {
+	case SYS_unlinkat:
+		return flags & ~(uint32_t)AT_REMOVEDIR ? -EINVAL : 0;
+	case SYS_linkat:
+		return flags & ~(uint32_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) ? -EINVAL : 0;
+	case SYS_renameat2:
+		if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
+			return -EINVAL;
+		return (flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) ? -EINVAL : 0;
+	default:
+		return 0;
+	}
+}
+
+static bool is_dot(const struct resolved *at)
+{
+	return at->unnamed && (strcmp(at->last, ".") == 0 || strcmp(at->last, "..") == 0);
+}
+
+static const char *parent_of(const struct resolved *at, size_t *ret_len)
+{
+	size_t n = at->name_len;
+
+	while (n > 1 && at->name[n - 1] != '/')
+		n--;
+	*ret_len = n;
+	return at->name;
+}
+
+static bool same_parent(const struct request *q)
+{
+	size_t a, b;
+	const char *x = parent_of(&q->at[0], &a), *y = parent_of(&q->at[1], &b);
+
+	return a == b && memcmp(x, y, a) == 0;
+}
+
+static bool widens(const struct request *q, unsigned from, unsigned to)
+{
+	const struct resolved *a = &q->at[from], *b = &q->at[to];
+
+	/* As if it were a directory: what is there may have changed since we looked. */
+	return policy_move_widens(q->sup->policy, a->name, a->name_len, b->name, b->name_len, true);
+}
+
+static void forget(const struct request *q, unsigned which)
+{
+	if (!q->at[which].unnamed)
+		plan_forget(q->sup->plan, q->at[which].name, q->at[which].name_len);
+}
+
+static void perform_make(struct request *q)
+{
+	const struct resolved *at = &q->at[0];
+	mode_t mode = (mode_t)q->open_mode;
+	long r = 0;
+
+	if (kind_of(q) != NAME_SYMLINK)
+		r = request_take_umask(q);
+	if (r == 0) {
+		if (kind_of(q) == NAME_MKDIR)
+			r = CALL(mkdirat(at->parent, at->last, mode));
+		else if (kind_of(q) == NAME_MKNOD)
+			r = CALL(mknodat(at->parent, at->last, mode, (dev_t)(uint32_t)q->args[q->call->mode]));
+		else
+			r = CALL(symlinkat(q->path[1].bytes, at->parent, at->last));
+	}
+	/* What was looked for in vain is there now, and outside of the baseline. */
+	if (r == 0 && q->sup->cache)
+		cache_invalidate(q->sup->cache, false);
+	reply_result(q, r);
+}
+
+static void perform_remove(struct request *q)
+{
+	const struct resolved *at = &q->at[0];
+	long r = CALL(unlinkat(at->parent, at->last, kind_of(q) == NAME_RMDIR ? AT_REMOVEDIR : 0));
+
+	if (r == 0)
+		forget(q, 0);
+	reply_result(q, r);
+}
+
+static void perform_rename(struct request *q)
+{
+	const struct resolved *from = &q->at[0], *to = &q->at[1];
+	uint32_t flags = q->call->nr == SYS_renameat2 ? (uint32_t)q->args[4] : 0;
+	long r = CALL(syscall(SYS_renameat2, from->parent, from->last, to->parent, to->last, flags));
+
+	if (r == 0) {
+		forget(q, 0);
+		forget(q, 1);
+		if (q->sup->cache)
+			cache_invalidate(q->sup->cache, false);
+	}
+	reply_result(q, r);
+}
+
+static void perform_link(struct request *q)
+{
+	char link[32];
+	long r;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", q->at[0].obj);
+	r = CALL(linkat(AT_FDCWD, link, q->at[1].parent, q->at[1].last, AT_SYMLINK_FOLLOW));
+	if (r == 0 && q->sup->cache)
+		cache_invalidate(q->sup->cache, false);
+	reply_result(q, r);
+}
+
+/* "." and ".." as last names: always an error, and the kernel knows which. */
+static int refuse_dots(struct request *q)
+{
+	if (!is_dot(&q->at[0]) && !is_dot(&q->at[1]))
+		return 0;
+	switch (kind_of(q)) {
+	case NAME_MKDIR:
+	case NAME_MKNOD:
+	case NAME_SYMLINK:
+		return -EEXIST;
+	case NAME_LINK:
+		return -EEXIST;
+	case NAME_UNLINK:
+		return -EISDIR;
+	case NAME_RMDIR:
+		return strcmp(q->at[0].last, ".") == 0 ? -EINVAL : -ENOTEMPTY;
+	case NAME_RENAME:
+		return -EBUSY;
+	}
+	return -EACCES;
+}
+
+static int prepare_make(struct request *q)
+{
+	enum name_kind kind = kind_of(q);
+	unsigned path_arg = kind == NAME_SYMLINK ? q->call->path2 : q->call->path;
+	unsigned dirfd_arg = kind == NAME_SYMLINK ? q->call->dirfd2 : q->call->dirfd;
+	int r;
+
+	if (kind == NAME_MKNOD) {
+		mode_t type = (mode_t)request_arg(q, q->call->mode) & S_IFMT;
+
+		if (type == S_IFDIR)
+			return -EPERM;
+		if (type && type != S_IFREG && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO &&
+		    type != S_IFSOCK)
+			return -EINVAL;
+	}
+	if (kind == NAME_SYMLINK) {
+		r = request_copy_path(q, 1, q->call->path, AT_FDCWD);
+		if (r < 0)
+			return r;
+		if (q->path[1].len == 0)
+			return -ENOENT;
+	}
+	r = request_copy_path(q, 0, path_arg, request_dirfd(q, dirfd_arg));
+	if (r < 0)
+		return r;
+	if (!reply_still_valid(q))
+		return -ESRCH;
+	q->open_mode = (uint32_t)request_arg(q, q->call->mode);
+	r = request_resolve(q, 0, RESOLVE_PARENT | RESOLVE_LAST_RAW);
+	if (r == -EBUSY) /* "/" and the like exist */
+		return -EEXIST;
+	if (r < 0)
+		return r;
+	r = refuse_dots(q);
+	if (r < 0)
+		return r;
+	if (q->at[0].obj >= 0)
+		return -EEXIST;
+	if (kind != NAME_MKDIR && q->at[0].last[strlen(q->at[0].last) - 1] == '/')
+		return -ENOENT;
+	q->creates = true;
+	request_need(q, OP_CREATE, 0);
+	q->needs[0].parent_too = kind == NAME_MKDIR;
+	q->perform = perform_make;
+	return 0;
+}
+
+static int prepare_remove(struct request *q)
+{
+	int r = request_copy_path(q, 0, q->call->path, request_dirfd(q, q->call->dirfd));
+
+	if (r < 0)
+		return r;
+	if (!reply_still_valid(q))
+		return -ESRCH;
+	r = request_resolve(q, 0, RESOLVE_PARENT | RESOLVE_LAST_RAW);
+	if (r == -EBUSY)
+		return kind_of(q) == NAME_RMDIR ? -EBUSY : -EISDIR;
+	if (r < 0)
+		return r;
+	r = refuse_dots(q);
+	if (r < 0)
+		return r;
+	if (q->at[0].obj < 0)
+		return -ENOENT;
+	request_need(q, OP_DELETE, 0);
+	q->perform = perform_remove;
+	return 0;
+}
+
+static int copy_two(struct request *q)
+{
+	int r = request_copy_path(q, 0, q->call->path, request_dirfd(q, q->call->dirfd));
+
+	if (r == 0)
+		r = request_copy_path(q, 1, q->call->path2, request_dirfd(q, q->call->dirfd2));
+	if (r == 0 && !reply_still_valid(q))
+		r = -ESRCH;
+	return r;
+}
+
+static int prepare_rename(struct request *q)
+{
+	bool exchange = q->call->nr == SYS_renameat2 && ((uint32_t)q->args[4] & RENAME_EXCHANGE);
+	int r = copy_two(q);
+
+	for (unsigned i = 0; r == 0 && i < 2; i++)
+		r = request_resolve(q, i, RESOLVE_PARENT | RESOLVE_LAST_RAW);
+	if (r < 0)
+		return r;
+	r = refuse_dots(q);
+	if (r < 0)
+		return r;
+	if (q->at[0].obj < 0 || (exchange && q->at[1].obj < 0))
+		return -ENOENT;
+	q->perform = perform_rename;
+	request_need(q, OP_DELETE, 0);
+	request_need(q, OP_CREATE, 1);
+	if (q->at[1].obj >= 0)
+		request_need(q, OP_DELETE, 1);
+	if (exchange)
+		request_need(q, OP_CREATE, 0);
+	if (q->call->nr == SYS_renameat2 && ((uint32_t)q->args[4] & RENAME_WHITEOUT))
+		request_need(q, OP_CREATE, 0);
+	/* Refusals of the names themselves come first: they are what the user is told about. */
+	request_judge(q);
+	if (q->verdict.action != ACTION_ALLOW)
+		return 0;
+	if (widens(q, 0, 1) || (exchange && widens(q, 1, 0)))
+		return -EXDEV;
+	/* Across directories Landlock compares all rights of both: ours to do, exactly. */
+	q->boundable = same_parent(q);
+	return 0;
+}
+
+static int prepare_link(struct request *q)
+{
+	uint32_t flags = q->call->nr == SYS_linkat ? (uint32_t)q->args[4] : 0;
+	int r = copy_two(q);
+
+	if (r < 0)
+		return r;
+	if (q->path[0].len == 0 && (flags & AT_EMPTY_PATH))
+		r = request_resolve_fd(q, 0, q->path[0].dirfd);
+	else
+		r = request_resolve(q, 0, flags & AT_SYMLINK_FOLLOW ? RESOLVE_FOLLOW : 0);
+	if (r < 0)
+		return r;
+	r = request_resolve(q, 1, RESOLVE_PARENT | RESOLVE_LAST_RAW);
+	if (r == -EBUSY)
+		return -EEXIST;
+	if (r < 0)
+		return r;
+	r = refuse_dots(q);
+	if (r < 0)
+		return r;
+	if (q->at[1].obj >= 0)
+		return -EEXIST;
+	if (q->at[1].last[strlen(q->at[1].last) - 1] == '/')
+		return -ENOENT;
+	if (S_ISDIR(q->at[0].st.st_mode))
+		return -EPERM;
+	q->perform = perform_link;
+	q->creates = true;
+	request_need(q, OP_CREATE, 1);
+	request_judge(q);
+	if (q->verdict.action != ACTION_ALLOW)
+		return 0;
+	/* What has no name yet (O_TMPFILE) came from a directory where it may be created. */
+	if (!q->at[0].unnamed && !(q->at[0].deleted && q->at[0].st.st_nlink == 0 && q->at[0].magic) &&
+	    widens(q, 0, 1))
+		return -EPERM;
+	q->boundable = !q->at[0].magic && same_parent(q);
+	return 0;
+}
+
+int name_prepare(struct request *q)
+{
+	int r = check_flags(q);
+
+	if (r < 0)
+		return r;
+	q->boundable = true;
+	/* From here on paths may lead elsewhere: through a new link, or what moved. */
+	if (q->sup->cache && (kind_of(q) == NAME_SYMLINK || kind_of(q) == NAME_RENAME))
+		cache_invalidate(q->sup->cache, true);
+	switch (kind_of(q)) {
+	case NAME_MKDIR:
+	case NAME_MKNOD:
+	case NAME_SYMLINK:
+		return prepare_make(q);
+	case NAME_LINK:
+		return prepare_link(q);
+	case NAME_UNLINK:
+	case NAME_RMDIR:
+		return prepare_remove(q);
+	case NAME_RENAME:
+		return prepare_rename(q);
+	}
+	return -ENOSYS;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * connect, bind and sendto with an address.
+ *
+ * The address is copied and judged, then the call is made on a duplicate of the target's own socket: a
+ * sibling that swaps the descriptor or rewrites the address changes nothing. What differs: the peer of a
+ * unix socket sees the supervisor's pid in SO_PEERCRED.
+ */
+#include "core/request.h"
+
+#include "core/cleanup.h"
+#include "core/reply/block.h"
+#include "core/reply/reply.h"
+#include "core/sys.h"
+#include "core/target/memory.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct address {
+	uint32_t len;
+	union {
+		struct sockaddr any;
+		struct sockaddr_un un;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		char bytes[128];
+	};
+};
+
+static int copy_address(struct request *q, uint64_t addr, uint32_t len)
+{
+	struct address *a;
+	int r;
+
+	if ((int32_t)len < 0 || len > sizeof(a->bytes))
+		return -EINVAL;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	q->extra = a;
+	a->len = len;
+	r = len ? target_read(q->tid, addr, a->bytes, len) : 0;
+	if (r < 0)
+		return r;
+	return len < sizeof(sa_family_t) ? -EINVAL : 0;
+}
+
+static void describe(struct request *q, const struct address *a)
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (a->any.sa_family == AF_INET && a->len >= sizeof(a->in)) {
+		inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof(host));
+		snprintf(q->address, sizeof(q->address), "%s:%u", host, ntohs(a->in.sin_port));
+	} else if (a->any.sa_family == AF_INET6 && a->len >= 24) {
+		inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
+		snprintf(q->address, sizeof(q->address), "[%s]:%u", host, ntohs(a->in6.sin6_port));
+	} else {
+		snprintf(q->address, sizeof(q->address), "family %u", a->any.sa_family);
+	}
+}
+
+static int refuse_address(struct request *q, enum op op, const struct address *a)
+{
+	int err;
+
+	q->verdict = policy_decide_net(q->sup->policy, op);
+	if (q->verdict.action == ACTION_ALLOW)
+		return 0;
+	err = q->verdict.err ? q->verdict.err : EACCES;
+	describe(q, a);
+	q->decisive = (struct need){.op = op};
+	atomic_fetch_add_explicit(&q->sup->refused, 1, memory_order_relaxed);
+	request_observe(q, false, q->verdict.rule ? BY_RULE : BY_DEFAULT, REPLY_ERRNO, err, NULL);
+	return -err;
+}
+
+static bool is_abstract(const struct address *a)
+{
+	return a->len == sizeof(sa_family_t) || a->un.sun_path[0] == '\0';
+}
+
+/* The path of a unix address into path[0]; it need not end in a NUL. */
+static void take_sun_path(struct request *q, const struct address *a)
+{
+	size_t n = strnlen(a->un.sun_path, a->len - offsetof(struct sockaddr_un, sun_path));
+
+	memcpy(q->path[0].bytes, a->un.sun_path, n);
+	q->path[0].bytes[n] = '\0';
+	q->path[0].len = n;
+	q->path[0].dirfd = AT_FDCWD;
+}
+
+/* To an abstract name: Landlock's scope bounds our thread as it bounds the target. Without one only a
+ * policy that allows all sockets may. */
+static int check_abstract(struct request *q)
+{
+	if (q->sup->landlock && (q->sup->plan->scoped & LL_SCOPE_ABSTRACT_UNIX))
+		return 0;
+	q->verdict = policy_decide(q->sup->policy, OP_CONNECT, "/", 1);
+	return q->verdict.action == ACTION_ALLOW ? 0 : -EPERM;
+}
+
+static void perform_connect(struct request *q)
+{
+	const struct address *a = q->extra;
+	struct address by_object = {0};
+
+	if (a->any.sa_family == AF_UNIX && !is_abstract(a)) {
+		by_object.un.sun_family = AF_UNIX;
+		snprintf(by_object.un.sun_path, sizeof(by_object.un.sun_path), "/proc/self/fd/%d", q->at[0].obj);
+		by_object.len = sizeof(by_object.un);
+		a = &by_object;
+	}
+	block_connect(q, q->fd, &a->any, a->len);
+}
+
+static int socket_domain(int fd)
+{
+	int domain = -1;
+	socklen_t len = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ? -errno : domain;
+}
+
+/* The socket itself, pinned; its own family decides, not what the registers or the address say. */
+static int take_socket(struct request *q)
+{
+	int r = task_get_fd(q->tid, (int)(uint32_t)request_arg(q, q->call->fd));
+
+	if (r < 0)
+		return r == -ESRCH ? r : -EBADF;
+	q->fd = r;
+	r = socket_domain(q->fd);
+	return r == -ENOTSOCK || r >= 0 ? r : -ENOTSOCK;
+}
+
+int connect_prepare(struct request *q)
+{
+	bool send = q->call->nr == SYS_sendto;
+	const struct address *a;
+	int domain, r;
+
+	/* sendto without an address goes where the socket is connected to, which was judged then. The
+	 * pointer is a register: it stays NULL. */
+	if (send && request_arg(q, q->call->addr) == 0) {
+		reply_continue(q);
+		return 1;
+	}
+	domain = take_socket(q);
+	if (domain < 0)
+		return domain;
+	r = copy_address(q, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
+	if (r < 0)
+		return r;
+	if (!reply_still_valid(q))
+		return -ESRCH;
+	a = q->extra;
+	if (send) {
+		if (domain != AF_INET && domain != AF_INET6)
+			return -EACCES;
+		r = refuse_address(q, OP_CONNECT, a);
+		if (r < 0)
+			return r;
+		/* Safe: the tree has no datagram socket of another family to swap in, the filter saw to
+		 * that, and to any internet address it may send. */
+		reply_continue(q);
+		return 1;
+	}
+	q->perform = perform_connect;
+	q->slow = true;
+	if (domain == AF_NETLINK || a->any.sa_family == AF_UNSPEC)
+		return 0;
+	if (domain != AF_UNIX || a->any.sa_family != AF_UNIX)
+		return refuse_address(q, OP_CONNECT, a);
+	if (is_abstract(a))
+		return check_abstract(q);
+	take_sun_path(q, a);
+	r = request_resolve(q, 0, RESOLVE_FOLLOW);
+	if (r < 0)
+		return r;
+	if (!S_ISSOCK(q->at[0].st.st_mode))
+		return -ECONNREFUSED;
+	request_need(q, OP_CONNECT, 0);
+	return 0;
+}
+
+/* The socket's name is what getsockname shows for ever: the target's own string, from its own cwd. What
+ * was made is checked after. */
+static void perform_bind(struct request *q)
+{
+	const struct address *a = q->extra;
+	_cleanup_close_ int base = -EBADF;
+	struct stat made;
+	long r;
+
+	if (a->any.sa_family != AF_UNIX || is_abstract(a)) {
+		reply_result(q, CALL(bind(q->fd, &a->any, a->len)));
+		return;
+	}
+	r = request_take_umask(q);
+	if (r == 0 && q->path[0].bytes[0] != '/') {
+		base = task_open_dir(q->tid, AT_FDCWD);
+		r = base < 0 ? base : CALL(fchdir(base));
+	}
+	if (r == 0)
+		r = CALL(bind(q->fd, &a->any, a->len));
+	if (base >= 0 && chdir("/") < 0)
+		r = r < 0 ? r : -EACCES;
+	if (r == 0 && (fstatat(q->at[0].parent, q->at[0].last, &made, AT_SYMLINK_NOFOLLOW) < 0 ||
+		       !S_ISSOCK(made.st_mode)))
+		r = -EACCES;
+	reply_result(q, r);
+}
+
+int bind_prepare(struct request *q)
+{
+	const struct address *a;
+	int domain = take_socket(q);
+	int r;
+
+	if (domain < 0)
+		return domain;
+	r = copy_address(q, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
+	if (r < 0)
+		return r;
+	if (!reply_still_valid(q))
+		return -ESRCH;
+	a = q->extra;
+	q->perform = perform_bind;
+	if (domain == AF_NETLINK)
+		return 0;
+	if (domain != AF_UNIX || a->any.sa_family != AF_UNIX)
+		return domain == AF_UNIX ? -EINVAL : refuse_address(q, OP_BIND, a);
+	if (is_abstract(a))
+		return 0;
+	take_sun_path(q, a);
+	r = request_resolve(q, 0, RESOLVE_PARENT | RESOLVE_LAST_RAW);
+	if (r < 0)
+		return r == -EBUSY ? -EADDRINUSE : r;
+	if (q->at[0].obj >= 0 || q->at[0].unnamed)
+		return -EADDRINUSE;
+	q->creates = true;
+	request_need(q, OP_CREATE, 0);
+	/* In the baseline the kernel binds natively: paths by MAKE_SOCK; an internet address raced in is
+	 * no gain where there are no such sockets or binding them is allowed. */
+	q->boundable = !q->sup->plan->inet_sockets ||
+		       policy_decide_net(q->sup->policy, OP_BIND).action == ACTION_ALLOW;
+	return 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Calls about tasks: ids, a target that confines itself, and calls that name another task.
+ * All of them carry their meaning in registers, so what is continued is what was judged.
+ */
+#include "core/request.h"
+
+#include "core/cleanup.h"
+#include "core/launch/launch.h"
+#include "core/reply/reply.h"
+#include "core/sys.h"
+#include "policy/syscall_numbers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <linux/ioprio.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+/* chdir and whatever else is trapped only to be noticed. Every later use of the cwd is judged. */
+int pass_prepare(struct request *q)
+{
+	reply_continue(q);
+	return 1;
+}
+
+/* The flag is up before the ids change: no request can be served with the wrong ones. */
+int ids_prepare(struct request *q)
+{
+	atomic_store_explicit(&q->sup->ids_changed, true, memory_order_release);
+	reply_continue(q);
+	return 1;
+}
+
+/* From now on nothing is done on behalf of this process and its children: its own domain forbids what we
+ * can't see. The mark is inherited, and the filter refuses to change it. */
+int confine_prepare(struct request *q)
+{
+	const struct rlimit mark = {CONFINED_MARK, CONFINED_MARK};
+
+	if (prlimit(q->tid, RLIMIT_LOCKS, &mark, NULL) < 0)
+		return -EPERM;
+	if (!reply_still_valid(q))
+		return -ESRCH;
+	atomic_store_explicit(&q->sup->some_confined, true, memory_order_release);
+	reply_continue(q);
+	return 1;
+}
+
+/* The task behind a descriptor, by the kernel's word; 0 if it is none. */
+static pid_t pid_of_fd(const struct request *q, int fd)
+{
+	char path[64], text[1024];
+	_cleanup_close_ int info = -EBADF;
+	const char *line;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", q->tid, fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return 0;
+	n = read(info, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	line = strstr(text, "\nPid:");
+	return line ? atoi(line + 5) : 0;
+}
+
+/* setpriority and ioprio_set can mean a group or a user: then others may be among them. */
+static bool names_one_task(const struct request *q)
+{
+	if (q->call->nr == SYS_setpriority)
+		return (uint32_t)q->args[0] == PRIO_PROCESS;
+	if (q->call->nr == SYS_ioprio_set)
+		return (uint32_t)q->args[0] == IOPRIO_WHO_PROCESS;
+	return true;
+}
+
+int pid_prepare(struct request *q)
+{
+	int pid;
+
+	if (!names_one_task(q))
+		return -EPERM;
+	/* What a descriptor means may change between here and the call: so only descriptors of tasks of
+	 * the tree pass, and others can be had only by pidfd_open, which is judged as well. */
+	if (q->call->fd)
+		pid = pid_of_fd(q, (int)(uint32_t)request_arg(q, q->call->fd));
+	else
+		pid = (int)(uint32_t)request_arg(q, q->call->pid);
+	if (q->call->fd && pid == 0)
+		return -EBADF;
+	/* A group: the supervisor shares the command's own. Only groups of the tree's making pass. */
+	if (pid < -1)
+		pid = -pid;
+	if (pid == -1)
+		return -EPERM;
+	if (pid == 0 || pid == q->tid)
+		return pass_prepare(q);
+	if (launch_in_tree(q->sup->warden, pid))
+		return pass_prepare(q);
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		return -ESRCH;
+	q->verdict = (struct verdict){.action = ACTION_DENY, .err = EPERM};
+	atomic_fetch_add_explicit(&q->sup->refused, 1, memory_order_relaxed);
+	return -EPERM;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A request from its notification to its pinned objects.
+ */
+#include "core/request.h"
+
+#include "core/cleanup.h"
+#include "core/reply/reply.h"
+#include "core/sys.h"
+#include "core/target/creds.h"
+#include "core/target/memory.h"
+
+#include <time.h>
+
+void request_init(struct request *q, struct supervisor *sup, const struct seccomp_notif *notif)
+{
+	q->sup = sup;
+	q->call = call_by_nr(notif->data.nr);
+	q->id = notif->id;
+	q->tid = (pid_t)notif->pid;
+	memcpy(q->args, notif->data.args, sizeof(q->args));
+	q->path[0].len = q->path[1].len = 0;
+	q->path[0].bytes[0] = q->path[1].bytes[0] = '\0';
+	resolved_init(&q->at[0]);
+	resolved_init(&q->at[1]);
+	q->n_needs = 0;
+	q->verdict = (struct verdict){.action = ACTION_DENY, .err = EACCES};
+	q->decisive = (struct need){0};
+	q->answered = q->creates = q->slow = q->baseline_only = false;
+	q->open_flags = q->open_mode = q->open_resolve = 0;
+	q->extra = NULL;
+	q->extra_len = 0;
+	q->address[0] = '\0';
+	q->fd = -EBADF;
+	q->cache_key = (struct cache_key){0};
+	q->perform = NULL;
+	q->boundable = false;
+	q->acts_as_target = false;
+}
+
+void request_done(struct request *q)
+{
+	/* Whatever path led here: no target is left waiting, and silence is a refusal (I3). */
+	if (!q->answered) {
+		atomic_fetch_add_explicit(&q->sup->errors, 1, memory_order_relaxed);
+		reply_errno(q, EACCES);
+	}
+	resolved_done(&q->at[0]);
+	resolved_done(&q->at[1]);
+	cleanup_close(&q->fd);
+	q->fd = -EBADF;
+	free(q->extra);
+	q->extra = NULL;
+}
+
+struct request *request_detach(struct request *q)
+{
+	struct request *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *q;
+	for (unsigned i = 0; i < 2; i++)
+		resolved_init(&q->at[i]);
+	q->fd = -EBADF;
+	q->extra = NULL;
+	q->answered = true;
+	return copy;
+}
+
+int request_dirfd(const struct request *q, unsigned position)
+{
+	return position ? (int)(uint32_t)request_arg(q, position) : AT_FDCWD;
+}
+
+int request_copy_path(struct request *q, unsigned which, unsigned position, int dirfd)
+{
+	struct path_arg *p = &q->path[which];
+	ssize_t n = target_read_string(q->tid, request_arg(q, position), p->bytes, sizeof(p->bytes));
+
+	p->dirfd = dirfd;
+	if (n < 0) {
+		/* Memory that can't be read: fail closed, and say so if it is not the target's mistake. */
+		if (n != -EFAULT && n != -ENAMETOOLONG && n != -ESRCH) {
+			observe_lost(q->sup->observer, "a path in memory that can't be read");
+			return -EACCES;
+		}
+		return (int)n;
+	}
+	p->len = (size_t)n;
+	return 0;
+}
+
+/* The directory that the path starts from. -EBADF for absolute ones, which need none. */
+static int open_base(const struct request *q, unsigned which, int *ret_base)
+{
+	const struct path_arg *p = &q->path[which];
+	int r;
+
+	if (p->bytes[0] == '/' && q->open_resolve == 0) {
+		*ret_base = -EBADF;
+		return 0;
+	}
+	r = task_open_dir(q->tid, p->dirfd);
+	if (r < 0)
+		return r;
+	*ret_base = r;
+	return 0;
+}
+
+int request_resolve(struct request *q, unsigned which, unsigned flags)
+{
+	const struct path_arg *p = &q->path[which];
+	_cleanup_close_ int base = -EBADF;
+	struct resolve_from from = {.tid = q->tid, .how = q->open_resolve};
+	int r;
+
+	if (p->len == 0)
+		return -ENOENT;
+	r = open_base(q, which, &base);
+	if (r < 0)
+		return r;
+	/* What was opened by a thread id is the target's only if the notification still stands. */
+	if (base >= 0 && !reply_still_valid(q))
+		return -ESRCH;
+	from.base = base;
+	/* /proc/TID is opened as ourselves; the walk needs the target's search permissions. */
+	if (q->acts_as_target && creds_enter(&q->status) < 0)
+		return -EACCES;
+	r = resolve_path(&from, p->bytes, p->len, flags, &q->at[which]);
+	if (q->acts_as_target)
+		creds_leave();
+	return r;
+}
+
+int request_resolve_fd(struct request *q, unsigned which, int fd)
+{
+	int r;
+
+	resolved_init(&q->at[which]);
+	r = task_open_dir(q->tid, fd);
+	if (r < 0)
+		return r;
+	r = resolve_fd(r, &q->at[which]);
+	if (r == 0 && !reply_still_valid(q))
+		return -ESRCH;
+	return r;
+}
+
+void request_need(struct request *q, enum op op, unsigned which)
+{
+	if (q->n_needs < MAX_NEEDS)
+		q->needs[q->n_needs++] = (struct need){.op = op, .which = (uint8_t)which};
+}
+
+int request_take_umask(const struct request *q)
+{
+	struct task_status status;
+	int r = task_read_status(q->tid, &status);
+
+	if (r < 0)
+		return r;
+	umask(status.umask);
+	return 0;
+}
+
+bool request_cached(struct request *q, enum op op)
+{
+	const struct path_arg *p = &q->path[0];
+
+	if (!q->sup->cache || p->bytes[0] != '/' || q->acts_as_target)
+		return false;
+	return cache_lookup(q->sup->cache, op, p->bytes, p->len, &q->cache_key);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The stages of a request that all families share: copy its paths, resolve them, judge, act.
+ * A request belongs to one thread at a time; request_detach() moves it to another.
+ */
+#pragma once
+#include "core/supervisor.h"
+
+void request_init(struct request *q, struct supervisor *sup, const struct seccomp_notif *notif);
+/* Close and free what the request holds. It must have been answered. */
+void request_done(struct request *q);
+/* A heap copy that owns everything; the original is left empty and answered. NULL: no memory. */
+struct request *request_detach(struct request *q);
+
+/* Argument number POSITION of struct call_desc (from 1); 0 when the call has none such. */
+static inline uint64_t request_arg(const struct request *q, unsigned position)
+{
+	return position ? q->args[position - 1] : 0;
+}
+/* A descriptor argument: the kernel looks at the lower half only. AT_FDCWD when there is none. */
+int request_dirfd(const struct request *q, unsigned position);
+
+/* Copy the path argument at POSITION into path[which]. 0, or -errno for the target. Empty paths are
+ * returned as they are (len 0). */
+int request_copy_path(struct request *q, unsigned which, unsigned position, int dirfd);
+/* Resolve path[which] into at[which] with enum resolve_flags. 0 or -errno for the target. */
+int request_resolve(struct request *q, unsigned which, unsigned flags);
+/* at[which] is the object of the target's descriptor FD itself (AT_EMPTY_PATH, f* calls). O_PATH. */
+int request_resolve_fd(struct request *q, unsigned which, int fd);
+
+/* Is path[0] known to be CONTINUEd for OP? If not, a CONTINUE that follows is learned. */
+bool request_cached(struct request *q, enum op op);
+
+/* OP on at[which] has to be allowed. */
+void request_need(struct request *q, enum op op, unsigned which);
+
+/* Judge all needs: q->verdict and q->decisive are those of the strictest. */
+void request_judge(struct request *q);
+/* Would the baseline let the kernel do all needs? */
+bool request_in_baseline(const struct request *q);
+/* Tell the observer. ERR is what the target sees, 0 unknown. */
+void request_observe(struct request *q, bool allowed, enum observed_by by, enum observed_reply reply, int err,
+		     const char *detail);
+
+/* The families: decode, copy, resolve, state needs, set perform. 0: judge it now; 1: answered already;
+ * -errno: what the target gets. */
+int open_prepare(struct request *q);
+int name_prepare(struct request *q);
+int truncate_prepare(struct request *q);
+int meta_prepare(struct request *q);
+int stat_prepare(struct request *q);
+int watch_prepare(struct request *q);
+int connect_prepare(struct request *q);
+int bind_prepare(struct request *q);
+int exec_prepare(struct request *q);
+int ids_prepare(struct request *q);
+int confine_prepare(struct request *q);
+int pid_prepare(struct request *q);
+int pass_prepare(struct request *q);
+
+/* The target's umask, for what is created on its behalf; sets this thread's own (CLONE_FS unshared). */
+int request_take_umask(const struct request *q);
+/* A resource limit like RLIMIT_LOCKS can carry this mark: the task confined itself. */
+#define CONFINED_MARK 7777777

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A notification's life on a worker: prepare (copy, resolve), judge, then continue, emulate, ask or
+ * refuse. Every way out answers exactly once.
+ *
+ * CONTINUE is a hint about speed, never a grant: it is given only where the target's Landlock domain
+ * bounds what any raced reading of the arguments could reach (request_in_baseline), where the call has
+ * no power of its own, or where registers alone decide.
+ */
+#include "core/supervisor.h"
+
+#include "core/reply/reply.h"
+#include "core/request.h"
+#include "core/sys.h"
+#include "core/target/creds.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+static int (*const prepare[CALL_CLASS_COUNT])(struct request *q) = {
+	[CALL_ALLOW] = pass_prepare,   [CALL_REFUSE] = NULL,	      [CALL_ARGS] = NULL,
+	[CALL_OPEN] = open_prepare,    [CALL_EXEC] = exec_prepare,     [CALL_NAME] = name_prepare,
+	[CALL_TRUNCATE] = truncate_prepare, [CALL_META] = meta_prepare, [CALL_STAT] = stat_prepare,
+	[CALL_WATCH] = watch_prepare,  [CALL_CONNECT] = connect_prepare, [CALL_BIND] = bind_prepare,
+	[CALL_CHDIR] = pass_prepare,   [CALL_IDS] = ids_prepare,       [CALL_CONFINE] = confine_prepare,
+	[CALL_PID] = pid_prepare,
+};
+
+/* Does the target see other mounts or another root than we do? Then no name of ours is its name. */
+static bool view_differs(const struct request *q)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", q->tid);
+	if (stat(path, &st) < 0 || st.st_ino != q->sup->mnt_ns)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/root", q->tid);
+	return stat(path, &st) < 0 || !resolve_is_root(&st);
+}
+
+static bool confined_itself(const struct request *q)
+{
+	struct rlimit limit;
+
+	return prlimit(q->tid, RLIMIT_LOCKS, NULL, &limit) < 0 || limit.rlim_max == CONFINED_MARK;
+}
+
+/* Whatever makes the target differ from us: take its ids where that is possible, else do nothing on its
+ * behalf. The flags are set before the call that makes the difference runs, so false means "same". */
+static void meet_target(struct request *q)
+{
+	struct supervisor *sup = q->sup;
+
+	if (sup->view_may_differ && view_differs(q))
+		q->baseline_only = true;
+	if (atomic_load_explicit(&sup->some_confined, memory_order_acquire) && confined_itself(q))
+		q->baseline_only = true;
+	if (!atomic_load_explicit(&sup->ids_changed, memory_order_acquire))
+		return;
+	if (task_read_status(q->tid, &q->status) < 0)
+		q->baseline_only = true;
+	else if (!creds_same(&q->status))
+		q->acts_as_target = true;
+}
+
+static void refuse(struct request *q, enum observed_by by, const char *detail)
+{
+	int err = q->verdict.err ? q->verdict.err : EACCES;
+
+	atomic_fetch_add_explicit(&q->sup->refused, 1, memory_order_relaxed);
+	reply_errno(q, err);
+	request_observe(q, false, by, REPLY_ERRNO, err, detail);
+}
+
+static void perform(struct request *q)
+{
+	atomic_fetch_add_explicit(&q->sup->emulated, 1, memory_order_relaxed);
+	if (q->acts_as_target && creds_enter(&q->status) < 0) {
+		q->verdict.err = EPERM;
+		refuse(q, BY_ERROR, "the ids of the process can't be taken");
+		return;
+	}
+	q->perform(q);
+	if (q->acts_as_target)
+		creds_leave();
+}
+
+static void perform_slowly(void *arg, void *local)
+{
+	struct request *q = arg;
+
+	(void)local;
+	/* It may have waited long: nothing is done for a caller that is gone. */
+	if (reply_still_valid(q))
+		perform(q);
+	else
+		q->answered = true;
+	request_done(q);
+	free(q);
+}
+
+static void hand_to_slow(struct request *q)
+{
+	struct request *copy = request_detach(q);
+
+	if (copy && pool_submit_slow_for(q->sup->pool, copy->tid, perform_slowly, copy) == 0)
+		return;
+	if (copy) {
+		copy->verdict.err = EAGAIN;
+		refuse(copy, BY_ERROR, "too many calls that block");
+		request_done(copy);
+		free(copy);
+		return;
+	}
+	q->answered = false;
+	reply_errno(q, ENOMEM);
+}
+
+/* Runs on the asker's thread: only hands on. */
+static void answered_by_user(void *ctx, enum answer answer)
+{
+	static const char *const why[] = {
+		[ANSWER_NO] = "the answer was no", [ANSWER_TIMEOUT] = "nobody answered in time",
+		[ANSWER_NO_TERMINAL] = "there is no terminal to ask on",
+		[ANSWER_END_TREE] = "the command was ended",
+	};
+	struct request *q = ctx;
+
+	if (answer == ANSWER_YES) {
+		if (pool_submit_slow(q->sup->pool, perform_slowly, q) == 0)
+			return;
+		answer = ANSWER_NO;
+	}
+	q->verdict.err = EACCES;
+	refuse(q, answer == ANSWER_TIMEOUT ? BY_TIMEOUT : BY_USER, why[answer]);
+	request_done(q);
+	free(q);
+}
+
+/* Only the asking call waits: its objects stay pinned in the parked copy, and those are handed over. */
+static void park(struct request *q)
+{
+	const struct resolved *at = &q->at[q->decisive.which];
+	struct request *copy;
+	char exe[PATH_MAX], link[32];
+	ssize_t n;
+	struct question question = {
+		.op = q->decisive.op, .rule = q->verdict.rule, .pid = q->tid, .tid = q->tid,
+		.exists = at->obj >= 0,
+	};
+
+	atomic_fetch_add_explicit(&q->sup->asked, 1, memory_order_relaxed);
+	if (!q->sup->asker || !q->perform) {
+		refuse(q, BY_USER, "there is no terminal to ask on");
+		return;
+	}
+	snprintf(link, sizeof(link), "/proc/%d/exe", q->tid);
+	n = readlink(link, exe, sizeof(exe) - 1);
+	if (n > 0) {
+		exe[n] = '\0';
+		question.exe = exe;
+	}
+	copy = request_detach(q);
+	if (!copy) {
+		q->answered = false;
+		refuse(q, BY_ERROR, "out of memory");
+		return;
+	}
+	at = &copy->at[copy->decisive.which];
+	question.path = at->name;
+	question.path_len = at->name_len;
+	if (at->obj >= 0) {
+		question.is_dir = S_ISDIR(at->st.st_mode);
+		question.size = (uint64_t)at->st.st_size;
+		question.owner = at->st.st_uid;
+		question.mode = at->st.st_mode;
+	}
+	ask_submit(q->sup->asker, &question, answered_by_user, copy);
+}
+
+static void allow(struct request *q)
+{
+	bool in_baseline = request_in_baseline(q);
+
+	if (q->sup->wants_allowed || q->verdict.audit)
+		request_observe(q, true, q->verdict.rule ? BY_RULE : BY_DEFAULT,
+				in_baseline ? REPLY_CONTINUE : REPLY_EMULATE, 0, NULL);
+	/* Safe: whatever path the kernel reads now, the target's domain grants no more than the policy. */
+	if (in_baseline) {
+		reply_continue(q);
+		if (q->cache_key.a)
+			cache_learn(q->sup->cache, &q->cache_key);
+	} else if (q->slow) {
+		hand_to_slow(q);
+	} else {
+		perform(q);
+	}
+}
+
+static void act(struct request *q)
+{
+	if (q->verdict.action == ACTION_ALLOW)
+		allow(q);
+	else if (q->verdict.action == ACTION_ASK)
+		park(q);
+	else
+		refuse(q, q->verdict.rule ? BY_RULE : BY_DEFAULT, NULL);
+}
+
+/* The target's view or rights are not ours: its own domain is all it gets. */
+static void leave_to_baseline(struct request *q)
+{
+	/* Safe: the kernel applies the target's own domain and credentials. Calls that Landlock does not
+	 * handle have no bound, so they are refused. */
+	if (q->sup->landlock && (q->call->class == CALL_OPEN || q->call->class == CALL_NAME ||
+				 q->call->class == CALL_TRUNCATE || q->call->class == CALL_EXEC)) {
+		reply_continue(q);
+		return;
+	}
+	q->verdict.err = EACCES;
+	refuse(q, BY_ERROR, "the process confined itself or changed its view");
+}
+
+static bool takes_names(const struct request *q)
+{
+	return q->call->class >= CALL_OPEN && q->call->class <= CALL_BIND;
+}
+
+void supervise_notification(void *ctx, struct worker *w, const struct seccomp_notif *notif)
+{
+	struct request *q = worker_local(w);
+	int r;
+
+	request_init(q, ctx, notif);
+	if (!q->call || !prepare[q->call->class] || q->tid <= 0) {
+		/* A call that the filter does not trap, or a task that we can't see: no grant. */
+		reply_errno(q, q->tid <= 0 ? EACCES : ENOSYS);
+		return;
+	}
+	if (takes_names(q))
+		meet_target(q);
+	if (q->baseline_only) {
+		leave_to_baseline(q);
+		request_done(q);
+		return;
+	}
+	r = prepare[q->call->class](q);
+	if (r < 0) {
+		reply_errno(q, -r);
+	} else if (r == 0) {
+		request_judge(q);
+		act(q);
+	}
+	request_done(q);
+}
+
+int supervise_worker_init(void *ctx, struct worker *w, void **ret_local)
+{
+	struct request *q = malloc(sizeof(*q));
+
+	(void)ctx;
+	(void)w;
+	if (!q)
+		return -ENOMEM;
+	/* The umask of a creation is set per request and must be nobody else's. */
+	if (unshare(CLONE_FS) < 0) {
+		free(q);
+		return -errno;
+	}
+	creds_init();
+	*ret_local = q;
+	return 0;
+}
+
+void supervise_worker_done(void *ctx, void *local)
+{
+	(void)ctx;
+	free(local);
+}

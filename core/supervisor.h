@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What all workers share, and one request's life: struct supervisor is immutable once the workers run,
+ * but for the atomics; struct request belongs to one thread at a time.
+ */
+#pragma once
+#include "core/ask/ask.h"
+#include "core/features.h"
+#include "core/notify/pool.h"
+#include "core/observe/observe.h"
+#include "core/resolve/cache.h"
+#include "core/resolve/resolve.h"
+#include "policy/plan.h"
+#include "policy/policy.h"
+
+#include <linux/seccomp.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+struct supervisor {
+	/* immutable while workers run */
+	const struct policy *policy;
+	const struct plan *plan;
+	const struct features *features;
+	struct observer *observer;
+	struct asker *asker; /* NULL: every ask is denied */
+	struct pool *pool;
+	struct cache *cache; /* NULL: not used (no baseline, or everything is recorded) */
+	int listener;
+	pid_t self, warden;
+	bool landlock;       /* the target has a baseline: CONTINUE is bounded by it */
+	bool privileged;     /* set*id of targets can matter */
+	bool view_may_differ; /* `allow call` of chroot, mounts or namespaces */
+	bool wants_allowed;  /* the observer is told of allowed accesses too */
+	ino_t mnt_ns;
+
+	/* atomic */
+	atomic_bool ids_changed;  /* some target called set*id */
+	atomic_bool some_confined; /* some target confined itself */
+	atomic_uint_fast64_t continued, emulated, refused, asked, errors;
+};
+
+/* A path argument, copied once. */
+struct path_arg {
+	char bytes[PATH_MAX];
+	size_t len;
+	int dirfd; /* of the target */
+};
+
+/* One operation on one name that the request needs. */
+struct need {
+	enum op op;
+	uint8_t which; /* index in request.at */
+	bool parent_too; /* mkdir: a right to create something beneath is enough */
+};
+#define MAX_NEEDS 6
+
+struct request {
+	struct supervisor *sup;
+	const struct call_desc *call;
+	uint64_t id;
+	pid_t tid;
+	uint64_t args[6];
+
+	struct path_arg path[2];
+	struct resolved at[2];
+	struct need needs[MAX_NEEDS];
+	unsigned n_needs;
+	bool boundable; /* Landlock handles this kind of call: inside the baseline it may CONTINUE */
+
+	/* the decision */
+	struct verdict verdict;
+	struct need decisive;
+	bool answered;
+	bool creates; /* what is judged is not there */
+
+	/* the call's own arguments, decoded by its family */
+	uint64_t open_flags, open_mode, open_resolve;
+	void *extra; /* malloc'ed, freed with the request */
+	size_t extra_len;
+	char address[64]; /* of a refused connect or bind, printable */
+	int fd; /* a duplicate of a target's descriptor, or -EBADF */
+
+	/* what is to be done once it is allowed: replies exactly once */
+	void (*perform)(struct request *q);
+	struct cache_key cache_key; /* a == 0: nothing to learn */
+	bool slow; /* perform may block: never on a worker */
+	bool acts_as_target; /* our thread has taken the ids in status */
+	struct task_status status; /* valid if acts_as_target */
+	bool baseline_only; /* the target's view or rights differ from ours: nothing on its behalf */
+};
+
+/* The serve callback of the pool. */
+void supervise_notification(void *ctx, struct worker *w, const struct seccomp_notif *notif);
+int supervise_worker_init(void *ctx, struct worker *w, void **ret_local);
+void supervise_worker_done(void *ctx, void *local);
