@@ -77,7 +77,7 @@ void *arena_grow(struct arena *a, void *array, size_t n, size_t *cap, size_t ele
 	p = arena_alloc(a, more * element_size);
 	if (!p)
 		return NULL;
-	if (n > 0)
+	if (n > 0 && array)
 		memcpy(p, array, n * element_size);
 	*cap = more;
 	return p;
