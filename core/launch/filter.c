@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The target's filter: three libseccomp filters chained into one program.
+ * The target's filter: parts chained into one program.
  *
- *   guard    another architecture than x86-64: the process is killed
- *   part 1   known?    default ENOSYS (x32 too); known calls go on
- *   part 2   refused?  by name or by registers: an errno; default goes on
- *   part 3   trapped?  a notification; default allow
+ *   guard      another architecture than x86-64: the process is killed
+ *   known      a number that is not in the table (x32 too): ENOSYS
+ *   refusals   by name or by registers, an errno; several parts, each made by libseccomp
+ *   traps      a notification, made by libseccomp; what is left is allowed
  *
  * So an errno always wins over a notification, as it would between stacked filters, but the kernel
  * runs one program only, and keeps calls that no register decides in its bitmap of allowed calls.
@@ -14,16 +14,12 @@
 #include "core/launch/filter.h"
 #include "core/cleanup.h"
 #include "core/launch/filter_parts.h"
+#include "core/launch/prog.h"
 #include "core/sys.h"
-#include "policy/syscall_numbers.h"
 
-#include <linux/audit.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-
-#define N_PARTS 3
 
 static void release_ctx(scmp_filter_ctx *ctx)
 {
@@ -58,42 +54,33 @@ int filter_rule2(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned arg_a, u
 	return seccomp_rule_add_exact_array(ctx, action, nr, 2, cmp);
 }
 
-/* Part 1: what is in the table, less what is answered ENOSYS. */
-static int add_known(scmp_filter_ctx ctx, const struct filter_spec *spec)
+/* What is not in the table is answered ENOSYS: unknown and future calls, x32, and what is refused as if
+ * it did not exist. */
+static int add_known(struct prog *p, const struct filter_spec *spec)
 {
+	bool known[PROG_PAST_LAST_CALL + 1] = {false};
+
 	for (unsigned i = 0; i < call_table_len; i++) {
 		const struct call_desc *call = &call_table[i];
-		int r;
 
 		if (call->class == CALL_REFUSE && call->err == ENOSYS && !filter_call_lifted(spec, call->name))
 			continue;
-		r = seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, call->nr, 0);
-		if (r < 0)
-			return r;
+		if (call->nr < 0 || call->nr >= PROG_PAST_LAST_CALL)
+			return -ERANGE;
+		known[call->nr] = true;
 	}
-	return 0;
+	return prog_add_known(p, known, SECCOMP_RET_ERRNO | ENOSYS);
 }
 
-static int make_part(unsigned part, const struct filter_spec *spec, struct sock_filter **ret_insns, size_t *ret_n)
+/* Append what CTX compiles to. Unless it is the last, "return allow" becomes a jump past its end. */
+static int add_compiled(struct prog *p, scmp_filter_ctx ctx, bool last)
 {
-	_cleanup_ctx_ scmp_filter_ctx ctx = seccomp_init(part == 0 ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_ALLOW);
-	_cleanup_close_ int fd = -EBADF;
+	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
 	_cleanup_free_ struct sock_filter *insns = NULL;
 	struct stat st;
+	size_t n;
 	int r;
 
-	if (!ctx)
-		return -ENOMEM;
-	/* x32 is "bad architecture" to libseccomp. */
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
-	if (r == 0)
-		r = part == 0 ? add_known(ctx, spec) :
-		    part == 1 ? filter_add_refusals(ctx, spec) : filter_add_traps(ctx, spec);
-	if (r < 0)
-		return r;
-	fd = memfd_create("filter", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	r = seccomp_export_bpf(ctx, fd);
@@ -106,48 +93,45 @@ static int make_part(unsigned part, const struct filter_spec *spec, struct sock_
 		return -ENOMEM;
 	if (pread(fd, insns, (size_t)st.st_size, 0) != st.st_size)
 		return -EIO;
-	*ret_insns = insns;
-	*ret_n = (size_t)st.st_size / sizeof(*insns);
-	insns = NULL;
-	return 0;
+	n = (size_t)st.st_size / sizeof(*insns);
+	for (size_t i = 0; i < n && !last; i++)
+		if (insns[i].code == (BPF_RET | BPF_K) && insns[i].k == SECCOMP_RET_ALLOW)
+			insns[i] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(n - i - 1));
+	return prog_add(p, insns, n);
+}
+
+static int add_part(struct prog *p, const struct filter_spec *spec, enum filter_group group)
+{
+	_cleanup_ctx_ scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	bool last = group == FILTER_GROUPS;
+	int r;
+
+	if (!ctx)
+		return -ENOMEM;
+	/* x32 is "bad architecture" to libseccomp; it was answered before. */
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+	if (r == 0)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+	if (r == 0)
+		r = last ? filter_add_traps(ctx, spec) : filter_add_refusals(ctx, spec, group);
+	return r < 0 ? r : add_compiled(p, ctx, last);
 }
 
 int filter_build(const struct filter_spec *spec, struct sock_fprog *ret)
 {
-	static const struct sock_filter guard[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-	};
-	const size_t n_guard = sizeof(guard) / sizeof(guard[0]);
-	struct sock_filter *parts[N_PARTS] = {0};
-	struct sock_filter *all = NULL;
-	size_t len[N_PARTS] = {0}, total = n_guard, at = n_guard;
-	int r = 0;
+	struct prog p = {0};
+	int r = prog_add_guard(&p);
 
-	for (unsigned i = 0; i < N_PARTS && r == 0; i++) {
-		r = make_part(i, spec, &parts[i], &len[i]);
-		total += len[i];
-	}
-	if (r == 0 && total > BPF_MAXINSNS)
+	if (r == 0)
+		r = add_known(&p, spec);
+	for (enum filter_group g = 0; r == 0 && g <= FILTER_GROUPS; g++)
+		r = add_part(&p, spec, g);
+	if (r == 0 && p.len > BPF_MAXINSNS)
 		r = -E2BIG;
-	if (r == 0 && !(all = malloc(total * sizeof(*all))))
-		r = -ENOMEM;
-	if (r == 0) {
-		memcpy(all, guard, sizeof(guard));
-		for (unsigned i = 0; i < N_PARTS; i++) {
-			memcpy(all + at, parts[i], len[i] * sizeof(*all));
-			for (size_t k = 0; i + 1 < N_PARTS && k < len[i]; k++)
-				if (parts[i][k].code == (BPF_RET | BPF_K) &&
-				    parts[i][k].k == SECCOMP_RET_ALLOW)
-					all[at + k] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA,
-										   (uint32_t)(len[i] - k - 1));
-			at += len[i];
-		}
-		*ret = (struct sock_fprog){(unsigned short)total, all};
-	}
-	for (unsigned i = 0; i < N_PARTS; i++)
-		free(parts[i]);
+	if (r < 0)
+		free(p.insns);
+	else
+		*ret = (struct sock_fprog){(unsigned short)p.len, p.insns};
 	return r;
 }
 
@@ -161,5 +145,5 @@ int filter_install(const struct sock_fprog *prog, bool listener, bool wait_killa
 		flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	return (int)CALL(syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, prog));
+	return (int)CALL(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, prog));
 }

@@ -16,9 +16,12 @@ bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *ca
 /* Is it refused outright, because it names a task by a descriptor that nothing bounds? */
 bool filter_refuses_pidfd(const struct filter_spec *spec, const struct call_desc *call);
 
-/* Part 2: refusals, default allow. 0 or -errno. */
-int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec);
-/* Part 3: notifications, default allow. 0 or -errno. */
+/* Parts that refuse, default allow. Small ones: libseccomp's time grows with the square of the rules. */
+enum filter_group {
+	FILTER_BY_NAME, FILTER_TASKS, FILTER_IOCTL, FILTER_FAMILIES, FILTER_PROTOCOLS, FILTER_MISC, FILTER_GROUPS
+};
+int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec, enum filter_group group);
+/* The part that traps, default allow. */
 int filter_add_traps(scmp_filter_ctx ctx, const struct filter_spec *spec);
 
 /* One rule with one or two comparisons of the lower 32 bits of an argument, which is all that the

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Part 2 of the filter: what is refused, by name or by registers. Default allow.
+ * The filter's parts that refuse, by name or by registers. Default allow.
  *
  * Arguments that the kernel takes as int are compared in their lower half only: the upper one is
  * ignored by the call, so a rule on 64 bits could be walked around (CVE-2019-7303). Where a range
  * has to be refused the whole register is compared, upwards: that errs on the refusing side.
  *
- * Rules of one call may overlap here only if they have the same errno.
+ * Rules of one call may overlap within a part only if they have the same errno.
  */
 #include "core/cleanup.h"
 #include "core/launch/filter_parts.h"
@@ -159,7 +159,7 @@ static int refuse_unix_datagrams(scmp_filter_ctx ctx, int nr)
 	return filter_rule2(ctx, ERR(EACCES), nr, 0, LOW32, AF_UNIX, 1, SOCK_TYPE_BITS, SOCK_RAW);
 }
 
-static int refuse_socket(scmp_filter_ctx ctx, const struct filter_spec *spec)
+static int refuse_families(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
 	const uint32_t past_last = 64; /* AF_MAX is 46 in Linux 6.18 */
 
@@ -168,13 +168,16 @@ static int refuse_socket(scmp_filter_ctx ctx, const struct filter_spec *spec)
 			TRY(eq32(ctx, EAFNOSUPPORT, __NR_socket, 0, family));
 	for (uint32_t bit = past_last; bit; bit <<= 1)
 		TRY(filter_rule1(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, bit, bit));
+	return spec->plan->trap[CALL_CONNECT] ? refuse_unix_datagrams(ctx, __NR_socket) : 0;
+}
+
+static int refuse_protocols(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
 	TRY(refuse_inet(ctx, AF_INET, spec->plan->inet_sockets));
 	TRY(refuse_inet(ctx, AF_INET6, spec->plan->inet_sockets));
 	/* NETLINK_ROUTE is 0. */
 	for (uint32_t bit = 1; bit; bit <<= 1)
 		TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, AF_NETLINK, 2, bit, bit));
-	if (spec->plan->trap[CALL_CONNECT])
-		TRY(refuse_unix_datagrams(ctx, __NR_socket));
 	return 0;
 }
 
@@ -282,29 +285,6 @@ static int refuse_ioprio(scmp_filter_ctx ctx, const struct filter_spec *spec)
 	return eq32(ctx, EPERM, __NR_ioprio_set, 0, 3); /* IOPRIO_WHO_USER */
 }
 
-static const struct {
-	int nr;
-	int (*add)(scmp_filter_ctx ctx, const struct filter_spec *spec);
-} by_registers[] = {
-	{__NR_ioctl, refuse_ioctl},
-	{__NR_fcntl, refuse_fcntl},
-	{__NR_prctl, refuse_prctl},
-	{__NR_seccomp, refuse_seccomp},
-	{__NR_socket, refuse_socket},
-	{__NR_socketpair, refuse_socketpair},
-	{__NR_sendmsg, refuse_sendmsg},
-	{__NR_sendmmsg, refuse_sendmmsg},
-	{__NR_sendto, refuse_sendto},
-	{__NR_clone, refuse_clone},
-	{__NR_unshare, refuse_unshare},
-	{__NR_personality, refuse_personality},
-	{__NR_setrlimit, refuse_setrlimit},
-	{__NR_prlimit64, refuse_prlimit},
-	{__NR_fanotify_init, refuse_fanotify},
-	{__NR_setpriority, refuse_setpriority},
-	{__NR_ioprio_set, refuse_ioprio},
-};
-
 /* Nobody judges the named task: at least it must not be one of ours, nor everybody. */
 static int refuse_our_tasks(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
 {
@@ -324,18 +304,59 @@ static int refuse_our_tasks(scmp_filter_ctx ctx, const struct filter_spec *spec,
 	return 0;
 }
 
-int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec)
+static const struct {
+	int nr;
+	int (*add)(scmp_filter_ctx ctx, const struct filter_spec *spec);
+	enum filter_group group;
+} by_registers[] = {
+	{__NR_ioctl, refuse_ioctl, FILTER_IOCTL},
+	{__NR_socket, refuse_families, FILTER_FAMILIES},
+	{__NR_socket, refuse_protocols, FILTER_PROTOCOLS},
+	{__NR_personality, refuse_personality, FILTER_MISC},
+	{__NR_fcntl, refuse_fcntl, FILTER_MISC},
+	{__NR_prctl, refuse_prctl, FILTER_MISC},
+	{__NR_seccomp, refuse_seccomp, FILTER_MISC},
+	{__NR_socketpair, refuse_socketpair, FILTER_MISC},
+	{__NR_sendmsg, refuse_sendmsg, FILTER_MISC},
+	{__NR_sendmmsg, refuse_sendmmsg, FILTER_MISC},
+	{__NR_sendto, refuse_sendto, FILTER_MISC},
+	{__NR_clone, refuse_clone, FILTER_MISC},
+	{__NR_unshare, refuse_unshare, FILTER_MISC},
+	{__NR_setrlimit, refuse_setrlimit, FILTER_MISC},
+	{__NR_prlimit64, refuse_prlimit, FILTER_MISC},
+	{__NR_fanotify_init, refuse_fanotify, FILTER_MISC},
+	{__NR_setpriority, refuse_setpriority, FILTER_MISC},
+	{__NR_ioprio_set, refuse_ioprio, FILTER_MISC},
+};
+
+static int refuse_by_name(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
 	for (unsigned i = 0; i < call_table_len; i++) {
 		const struct call_desc *call = &call_table[i];
 
 		if (call->class == CALL_REFUSE && call->err != ENOSYS && !filter_call_lifted(spec, call->name))
 			TRY(seccomp_rule_add_exact(ctx, ERR((uint32_t)call->err), call->nr, 0));
-		if (call->class == CALL_PID)
-			TRY(refuse_our_tasks(ctx, spec, call));
 	}
+	return 0;
+}
+
+static int refuse_tasks(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	for (unsigned i = 0; i < call_table_len; i++)
+		if (call_table[i].class == CALL_PID)
+			TRY(refuse_our_tasks(ctx, spec, &call_table[i]));
+	return 0;
+}
+
+int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec, enum filter_group group)
+{
+	if (group == FILTER_BY_NAME)
+		return refuse_by_name(ctx, spec);
+	if (group == FILTER_TASKS)
+		return refuse_tasks(ctx, spec);
 	for (size_t i = 0; i < COUNT(by_registers); i++)
-		if (!filter_call_lifted(spec, call_by_nr(by_registers[i].nr)->name))
+		if (by_registers[i].group == group &&
+		    !filter_call_lifted(spec, call_by_nr(by_registers[i].nr)->name))
 			TRY(by_registers[i].add(ctx, spec));
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Part 3 of the filter: which calls become notifications, and with which registers.
+ * The filter's last part: which calls become notifications, and with which registers.
  *
  * Never trapped under any plan: what the table calls ALLOW or REFUSE, and sendmsg: the target hands
  * its listener over with it.
@@ -73,7 +73,7 @@ bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *ca
 }
 
 /* Descriptors that name tasks can be swapped between the look and the call: what only they reach is
- * refused where no domain bounds it (part 2), but for signals, which the supervisor sends itself. */
+ * refused where no domain bounds it (filter_rules.c), but for signals, which the supervisor sends itself. */
 bool filter_refuses_pidfd(const struct filter_spec *spec, const struct call_desc *call)
 {
 	return call->class == CALL_PID && !call->pid && call->nr != __NR_pidfd_send_signal &&

@@ -5,15 +5,13 @@
  * It is made from the same table: no exec, no process (a clone must make a thread), nothing of what
  * is refused to targets but io_uring and a changed root, no call that is not in the table.
  */
-#include "core/launch/filter.h"
 #include "core/cleanup.h"
+#include "core/launch/filter.h"
+#include "core/launch/prog.h"
 #include "core/sys.h"
 #include "policy/syscall_numbers.h"
 
 #include <sched.h>
-#include <seccomp.h>
-
-#define TRY(expr) do { r = (expr); if (r < 0) goto out; } while (0)
 
 static bool worker_needs(const struct call_desc *call)
 {
@@ -21,16 +19,15 @@ static bool worker_needs(const struct call_desc *call)
 	case __NR_io_uring_setup: /* the ring; its calls are restricted when it is made */
 	case __NR_io_uring_enter:
 	case __NR_io_uring_register:
-	case __NR_chroot: /* a target's root (section 4, resolving), privileged only */
+	case __NR_chroot: /* a target's root, privileged supervisors only */
 		return true;
 	case __NR_fork:
 	case __NR_vfork:
-	case __NR_clone: /* by its flags, below */
 	case __NR_seccomp:
 	case __NR_landlock_create_ruleset:
 	case __NR_landlock_add_rule:
-	case __NR_memfd_secret:
 	case __NR_modify_ldt:
+	case __NR_personality:
 		return false;
 	}
 	return call->class != CALL_REFUSE && call->class != CALL_EXEC;
@@ -38,22 +35,32 @@ static bool worker_needs(const struct call_desc *call)
 
 int filter_install_worker(void)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r = 0;
+	static const struct sock_filter threads[] = {
+		/* libc falls back to clone, whose flags can be seen. */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_clone3, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_clone, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	static const struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	bool known[PROG_PAST_LAST_CALL + 1] = {false};
+	struct prog p = {0};
+	int r;
 
-	if (!ctx)
-		return -ENOMEM;
-	TRY(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2));
-	TRY(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 1));
 	for (unsigned i = 0; i < call_table_len; i++)
-		if (worker_needs(&call_table[i]))
-			TRY(seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, call_table[i].nr, 0));
-	TRY(seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, __NR_clone, 1,
-				   SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)));
-	/* libc falls back to clone, whose flags can be seen. */
-	TRY(seccomp_rule_add_exact(ctx, SCMP_ACT_ERRNO(ENOSYS), __NR_clone3, 0));
-	TRY(seccomp_load(ctx));
-out:
-	seccomp_release(ctx);
+		known[call_table[i].nr] = worker_needs(&call_table[i]);
+	r = prog_add_guard(&p);
+	if (r == 0)
+		r = prog_add(&p, threads, sizeof(threads) / sizeof(threads[0]));
+	if (r == 0)
+		r = prog_add_known(&p, known, SECCOMP_RET_ERRNO | EPERM);
+	if (r == 0)
+		r = prog_add(&p, &allow, 1);
+	if (r == 0)
+		r = filter_install(&(struct sock_fprog){(unsigned short)p.len, p.insns}, false, false);
+	free(p.insns);
 	return r;
 }

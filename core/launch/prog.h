@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A BPF program that grows: the pieces that need no compiler.
+ */
+#pragma once
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROG_PAST_LAST_CALL 1024
+
+struct prog {
+	struct sock_filter *insns; /* malloc'ed */
+	size_t len, cap;
+};
+
+/* All return 0 or -errno. */
+int prog_add(struct prog *p, const struct sock_filter *insns, size_t n);
+/* Kill the process if it came through another architecture's entry; the call's number is loaded. */
+int prog_add_guard(struct prog *p);
+/* RESULT for each number that is not KNOWN (an array of PROG_PAST_LAST_CALL + 1, the last false). Wants
+ * the number loaded. */
+int prog_add_known(struct prog *p, const bool *known, uint32_t result);
