@@ -103,11 +103,6 @@ static int compare_named(const void *a, const void *b)
 	return d ? d : (x->rule > y->rule) - (x->rule < y->rule);
 }
 
-static bool same_written(const struct draft *a, const struct draft *b)
-{
-	return pattern_equal(&a->written, &b->written);
-}
-
 /* Operations of RULE that OTHER, which has the same object, takes over. */
 static opset taken_over(const struct policy *p, size_t rule, size_t other)
 {
@@ -117,8 +112,9 @@ static opset taken_over(const struct policy *p, size_t rule, size_t other)
 		return 0;
 	if (o->action > r->action)
 		return r->ops & o->ops;
-	/* Two equal rules: the same text twice is refused, two links that lead to one place are not. */
-	if (o->action == r->action && (r->net == NET_ANY || same_written(&p->drafts[rule], &p->drafts[other])) &&
+	/* Two equal rules: the same text twice is refused; two links or variables that lead to one place are
+	 * not, since on another machine they lead to two. */
+	if (o->action == r->action && strcmp(p->drafts[rule].raw, p->drafts[other].raw) == 0 &&
 	    (r->ops & o->ops) == r->ops)
 		return r->ops;
 	return 0;

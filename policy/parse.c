@@ -26,9 +26,10 @@ struct statement {
 
 struct target {
 	struct pattern pattern;
+	const char *raw;
 	enum net_target net;
 	int column;
-	bool names_pwd;
+	const char *variable;
 	struct target *next;
 };
 
@@ -149,7 +150,10 @@ static int parse_target(struct policy *p, struct lexer *lx, const struct stateme
 	if (!t)
 		return -ENOMEM;
 	t->column = w->column;
-	t->names_pwd = w->names_pwd;
+	t->variable = w->variable;
+	t->raw = arena_copy(&p->arena, w->raw, w->raw_len);
+	if (!t->raw)
+		return -ENOMEM;
 	*ret = t;
 	if (!starts_path(w)) {
 		if (looks_like_network(w))
@@ -181,7 +185,9 @@ static int add_rule(struct policy *p, const struct source *source, const struct 
 	p->drafts = arena_grow(&p->arena, p->drafts, p->n_rules, &p->cap_drafts, sizeof(*p->drafts));
 	if (!p->rules || !p->drafts)
 		return -ENOMEM;
-	p->drafts[p->n_rules] = (struct draft){.written = t->pattern, .column = t->column, .names_pwd = t->names_pwd};
+	p->drafts[p->n_rules] = (struct draft){
+		.written = t->pattern, .raw = t->raw, .column = t->column, .variable = t->variable,
+	};
 	rule = &p->rules[p->n_rules++];
 	*rule = (struct rule){
 		.action = st->action, .ops = st->ops, .deny_errno = st->deny_errno, .quiet = st->quiet,
@@ -534,7 +540,7 @@ static int protect(struct policy *p, const char *path)
 	const char *pwd = p->host.get_variable(p->host.ctx, "PWD");
 	size_t size = strlen(path) + (pwd ? strlen(pwd) : 0) + 2;
 	char *absolute = arena_alloc(&p->arena, size), *text = arena_alloc(&p->arena, size + 8);
-	struct target t = {0};
+	struct target t = {.raw = path};
 	int r;
 
 	if (!absolute || !text)

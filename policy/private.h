@@ -18,9 +18,10 @@
 /* What is known of a rule before its names are resolved; drafts[i] belongs to rules[i]. */
 struct draft {
 	struct pattern written; /* unset for a network target */
+	const char *raw;	/* the target as it stands in the line */
 	int column;
-	bool names_pwd; /* $PWD stands in the target */
-	bool implicit;	/* policy_add_protected() */
+	const char *variable;	/* the first that stands in the target */
+	bool implicit;		/* policy_add_protected() */
 };
 
 /* A file being read; the innermost first. */

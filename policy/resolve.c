@@ -130,50 +130,52 @@ static int resolve_rule(struct policy *p, struct rule *rule, const struct draft 
 	return r;
 }
 
-/* The working directory is /, or the home directory, or above it: what to say of it, or NULL. */
-static const char *judge_pwd(struct policy *p)
+/* Where DIR is too much to hand over: what to call it, or NULL. */
+static const char *judge_dir(struct policy *p, const char *dir)
 {
-	const char *pwd = p->host.get_variable(p->host.ctx, "PWD");
 	const char *home = p->host.get_variable(p->host.ctx, "HOME"), *real, *link;
 
-	if (!pwd)
-		return NULL;
-	if (strcmp(pwd, "/") == 0)
+	if (strcmp(dir, "/") == 0)
 		return "/";
 	if (!home || *home != '/')
 		return NULL;
 	if (resolve(p, home, &real, &link) < 0)
 		real = home;
-	return strcmp(pwd, real) == 0 ? "your home directory" : leads_into(real, pwd) ? "above your home directory" : NULL;
+	return strcmp(dir, real) == 0 ? "your home directory" : leads_into(real, dir) ? "above your home directory" : NULL;
 }
 
-/* Built-in profiles hand over the working directory only where it is a project. */
-static int check_pwd(struct policy *p)
+/* Built-in profiles hand over what a variable names only where it is less than the home directory: the
+ * working directory must be a project. */
+static int check_variables(struct policy *p)
 {
-	const opset changes = OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE) | OPBIT(OP_META);
-	const char *where = judge_pwd(p), *pwd = p->host.get_variable(p->host.ctx, "PWD");
-
-	if (!where)
-		return 0;
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct rule *rule = &p->rules[i];
+		const struct draft *draft = &p->drafts[i];
 		struct place place = {rule->file, rule->line};
+		const char *where;
 
-		if (rule->rank == RANK_BUILTIN && rule->action == ACTION_ALLOW && (rule->ops & changes) &&
-		    p->drafts[i].names_pwd && strcmp(p->drafts[i].written.prefix, pwd) == 0)
-			return place_error(&p->error, &place, 0, "the working directory is %s, and \"%s\" would let the command "
-					   "change everything in it: go into a project, or say which part: -p base --allow "
-					   "all:~/thing", where, shown(rule->text, strlen(rule->text)));
+		if (rule->rank != RANK_BUILTIN || rule->action != ACTION_ALLOW || !draft->variable || rule->n_names == 0)
+			continue;
+		where = judge_dir(p, rule->names[rule->n_names - 1].prefix);
+		if (!where)
+			continue;
+		if (strcmp(draft->variable, "PWD") != 0)
+			return place_error(&p->error, &place, draft->column, "$%s leads to %s, and \"%s\" would open everything in "
+					   "it: unset it, or give it a directory of its own", draft->variable, where,
+					   shown(rule->text, strlen(rule->text)));
+		return place_error(&p->error, &place, 0, "the working directory is %s, and \"%s\" would let the command "
+				   "change everything in it: go into a project, or say which part: -p base --allow "
+				   "all:~/thing", where, shown(rule->text, strlen(rule->text)));
 	}
 	return 0;
 }
 
 int policy_resolve_names(struct policy *p)
 {
-	int r = check_pwd(p);
+	int r = 0;
 
 	for (size_t i = 0; i < p->n_rules && r == 0; i++)
 		if (p->rules[i].net == NET_NONE)
 			r = resolve_rule(p, &p->rules[i], &p->drafts[i]);
-	return r;
+	return r < 0 ? r : check_variables(p);
 }

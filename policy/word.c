@@ -22,7 +22,8 @@ struct builder {
 	int *at;
 	size_t len, cap_bytes, cap_bare, cap_at;
 	size_t value_start; /* WORD_VALUE: index behind the '=', or 0 */
-	bool all_bare, names_pwd;
+	bool all_bare;
+	const char *variable;
 	unsigned depth; /* of defaults */
 	bool live;	/* false inside a default that is not used: checked, not kept */
 };
@@ -286,8 +287,8 @@ static int lex_variable(struct builder *b)
 		return fail_at(lx, start, "$DNS is not supported: network targets are *:* only");
 	value = lx->host->get_variable(lx->host->ctx, name);
 	if (value_counts(b, value)) {
-		if (strcmp(name, "PWD") == 0 && b->live)
-			b->names_pwd = true;
+		if (b->live && !b->variable && strcmp(name, "HOME") != 0)
+			b->variable = name;
 		r = push_string(b, value, start);
 		return r < 0 || !has_default ? r : lex_default(b, false, start);
 	}
@@ -392,7 +393,7 @@ int lexer_next(struct lexer *lx, enum word_kind kind, struct word *ret)
 		return r;
 	*ret = (struct word){
 		.bytes = b.bytes, .bare = b.bare, .at = b.at, .len = b.len - 1, .column = column_of(lx, start),
-		.raw = lx->line + start, .raw_len = lx->pos - start, .all_bare = b.all_bare, .names_pwd = b.names_pwd,
+		.raw = lx->line + start, .raw_len = lx->pos - start, .all_bare = b.all_bare, .variable = b.variable,
 	};
 	return 1;
 }

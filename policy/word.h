@@ -26,7 +26,7 @@ struct word {
 	const char *raw;   /* as written, RAW_LEN bytes of the line */
 	size_t raw_len;
 	bool all_bare;     /* no quote, escape, variable or `~` */
-	bool names_pwd;    /* $PWD stands in it */
+	const char *variable; /* the first that gave it a value, NULL if none did; $HOME does not count */
 };
 
 struct lexer {
