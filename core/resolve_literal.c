@@ -142,7 +142,7 @@ static bool is_canonical(const char *path)
 	if (strstr(path, "//") || strstr(path, "/.") || (len > 1 && path[len - 1] == '/') ||
 	    strncmp(path, "/proc/", 6) == 0)
 		return false; /* "/.name" is walked for simplicity's sake */
-	fd = sys_openat2(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
+	fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
 	return fd >= 0;
 }
 

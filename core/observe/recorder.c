@@ -220,6 +220,7 @@ void recorder_drain(struct recorder *r)
 	while (r->pending.len || r->writing)
 		pthread_cond_wait(&r->changed, &r->lock);
 	r->hurry = false;
+	tell_lost(r);
 	pthread_mutex_unlock(&r->lock);
 }
 

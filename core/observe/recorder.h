@@ -17,6 +17,6 @@ int recorder_new(const char *path, struct recorder **ret);
 void recorder_add(struct recorder *r, const char *type, const char *fields, size_t len);
 /* Lines lost so far, and the positive errno of the last failed write (0: none, or no memory). */
 uint64_t recorder_lost(struct recorder *r, int *ret_errno);
-/* Wait until all that was added is written or lost. */
+/* Wait until all that was added is written or lost; what was lost is a line then. */
 void recorder_drain(struct recorder *r);
 void recorder_free(struct recorder *r);
