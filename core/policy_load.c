@@ -45,16 +45,29 @@ static struct {
 } hashes[HASHES_MAX];
 static size_t n_hashes;
 
-static void keep_hash(const char *path, const char *data, size_t len)
+/* PATH against the working directory. Malloc'ed, or NULL. */
+static char *absolute_path(const struct host *h, const char *path)
 {
-	char *copy = n_hashes < HASHES_MAX ? strdup(path) : NULL;
-	unsigned char hash[crypto_hash_sha256_BYTES];
+	char *absolute;
 
-	if (!copy)
+	if (path[0] == '/')
+		return strdup(path);
+	return h->pwd && asprintf(&absolute, "%s/%s", h->pwd, path) >= 0 ? absolute : NULL;
+}
+
+static void keep_hash(const struct host *h, const char *path, const char *data, size_t len)
+{
+	_cleanup_free_ char *absolute = absolute_path(h, path);
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	char *name, *link;
+
+	/* By its canonical name, as policy_files() has it. */
+	if (!absolute || n_hashes == HASHES_MAX || resolve_literal(absolute, &name, &link) < 0)
 		return;
+	free(link);
 	crypto_hash_sha256(hash, (const unsigned char *)data, len);
 	sodium_bin2hex(hashes[n_hashes].hex, sizeof(hashes[n_hashes].hex), hash, sizeof(hash));
-	hashes[n_hashes++].path = copy;
+	hashes[n_hashes++].path = name;
 }
 
 const char *policy_file_hash(const char *path)
@@ -72,7 +85,6 @@ static int host_read_file(void *ctx, const char *path, char **ret_data, size_t *
 	size_t size = 0, len = 0;
 	struct stat st;
 
-	(void)ctx;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
@@ -102,7 +114,7 @@ static int host_read_file(void *ctx, const char *path, char **ret_data, size_t *
 		if (len > POLICY_FILE_MAX)
 			return -EFBIG;
 	}
-	keep_hash(path, data, len);
+	keep_hash(ctx, path, data, len);
 	*ret_data = data;
 	*ret_len = len;
 	data = NULL;
@@ -307,16 +319,10 @@ static int add_policy(struct policy *p, const char *word, struct policy_error *r
 static int protect_file(struct policy *p, const struct host *h, const char *path,
 			struct policy_error *ret_error)
 {
-	_cleanup_free_ char *absolute = NULL;
+	_cleanup_free_ char *absolute = absolute_path(h, path);
 
-	if (path[0] == '/')
-		return policy_add_protected(p, path, ret_error);
-	if (!h->pwd)
-		return 0;
-	if (asprintf(&absolute, "%s/%s", h->pwd, path) < 0) {
-		absolute = NULL;
-		return fail(ret_error, -ENOMEM, path);
-	}
+	if (!absolute)
+		return fail(ret_error, h->pwd ? -ENOMEM : -ENOENT, path);
 	return policy_add_protected(p, absolute, ret_error);
 }
 
