@@ -24,8 +24,8 @@ struct mount {
 struct tree {
 	struct mount *mounts;
 	size_t n;
-	bool read;     /* mountinfo was read */
-	bool shared;   /* some device is mounted twice */
+	bool read;   /* mountinfo was read */
+	bool shared; /* some device is mounted twice */
 };
 
 static int host_lookup(void *ctx, const char *path, struct node_info *ret)
@@ -126,7 +126,8 @@ static bool host_is_script(void *ctx, const char *path)
 	char magic[2];
 
 	(void)ctx;
-	return fd >= 0 && read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) && memcmp(magic, "#!", 2) == 0;
+	return fd >= 0 && read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
+	       memcmp(magic, "#!", 2) == 0;
 }
 
 /* mountinfo writes blank, tab, newline and backslash in octal. */
@@ -206,7 +207,8 @@ static const struct mount *mount_of(const struct tree *t, const char *path)
 	const struct mount *found = NULL;
 
 	for (size_t i = 0; i < t->n; i++)
-		if (rest_of(t->mounts[i].at, path) && (!found || strlen(t->mounts[i].at) >= strlen(found->at)))
+		if (rest_of(t->mounts[i].at, path) &&
+		    (!found || strlen(t->mounts[i].at) >= strlen(found->at)))
 			found = &t->mounts[i];
 	return found;
 }
@@ -307,8 +309,11 @@ int policy_plan(const struct policy *policy, const struct plan_caps *caps, struc
 		struct policy_error *ret_error)
 {
 	struct tree tree = {0};
-	const struct plan_host host = {.ctx = &tree, .lookup = host_lookup, .list = host_list,
-				       .aliases = host_aliases, .is_script = host_is_script};
+	const struct plan_host host = {.ctx = &tree,
+				       .lookup = host_lookup,
+				       .list = host_list,
+				       .aliases = host_aliases,
+				       .is_script = host_is_script};
 	int r = plan_build(policy, &host, caps, ret, ret_error);
 
 	for (size_t i = 0; i < tree.n; i++) {

@@ -113,7 +113,8 @@ void grant_list_settle(struct grant_list *l)
 			free(g->path);
 			continue;
 		}
-		while (parent >= 0 && !path_at_or_beneath(l->items[parent].path, l->items[parent].len, g->path, g->len))
+		while (parent >= 0 &&
+		       !path_at_or_beneath(l->items[parent].path, l->items[parent].len, g->path, g->len))
 			parent = l->items[parent].parent;
 		for (int a = parent; a >= 0; a = l->items[a].parent)
 			above |= l->items[a].rights;
@@ -179,7 +180,8 @@ int plan_build(const struct policy *policy, const struct plan_host *host, const 
 	free(p.gaps);
 	if (r < 0) {
 		if (!ret_error->text[0])
-			snprintf(ret_error->text, sizeof(ret_error->text), "can't plan the layers: %s", strerror(-r));
+			snprintf(ret_error->text, sizeof(ret_error->text), "can't plan the layers: %s",
+				 strerror(-r));
 		plan_free(plan);
 		return r;
 	}

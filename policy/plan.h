@@ -13,29 +13,30 @@
 #include <sys/types.h>
 
 /* Landlock's access rights (linux/landlock.h of the newest ABI; Debian's headers lack some). */
-#define LL_EXECUTE (1ULL << 0)
-#define LL_WRITE_FILE (1ULL << 1)
-#define LL_READ_FILE (1ULL << 2)
-#define LL_READ_DIR (1ULL << 3)
-#define LL_REMOVE_DIR (1ULL << 4)
-#define LL_REMOVE_FILE (1ULL << 5)
-#define LL_MAKE_CHAR (1ULL << 6)
-#define LL_MAKE_DIR (1ULL << 7)
-#define LL_MAKE_REG (1ULL << 8)
-#define LL_MAKE_SOCK (1ULL << 9)
-#define LL_MAKE_FIFO (1ULL << 10)
-#define LL_MAKE_BLOCK (1ULL << 11)
-#define LL_MAKE_SYM (1ULL << 12)
-#define LL_REFER (1ULL << 13)
-#define LL_TRUNCATE (1ULL << 14)
-#define LL_IOCTL_DEV (1ULL << 15)
-#define LL_RESOLVE_UNIX (1ULL << 16)
-#define LL_NET_BIND_TCP (1ULL << 0)
-#define LL_NET_CONNECT_TCP (1ULL << 1)
+#define LL_EXECUTE	       (1ULL << 0)
+#define LL_WRITE_FILE	       (1ULL << 1)
+#define LL_READ_FILE	       (1ULL << 2)
+#define LL_READ_DIR	       (1ULL << 3)
+#define LL_REMOVE_DIR	       (1ULL << 4)
+#define LL_REMOVE_FILE	       (1ULL << 5)
+#define LL_MAKE_CHAR	       (1ULL << 6)
+#define LL_MAKE_DIR	       (1ULL << 7)
+#define LL_MAKE_REG	       (1ULL << 8)
+#define LL_MAKE_SOCK	       (1ULL << 9)
+#define LL_MAKE_FIFO	       (1ULL << 10)
+#define LL_MAKE_BLOCK	       (1ULL << 11)
+#define LL_MAKE_SYM	       (1ULL << 12)
+#define LL_REFER	       (1ULL << 13)
+#define LL_TRUNCATE	       (1ULL << 14)
+#define LL_IOCTL_DEV	       (1ULL << 15)
+#define LL_RESOLVE_UNIX	       (1ULL << 16)
+#define LL_NET_BIND_TCP	       (1ULL << 0)
+#define LL_NET_CONNECT_TCP     (1ULL << 1)
 #define LL_SCOPE_ABSTRACT_UNIX (1ULL << 0)
-#define LL_SCOPE_SIGNAL (1ULL << 1)
+#define LL_SCOPE_SIGNAL	       (1ULL << 1)
 /* Rights that a rule on a file may carry. */
-#define LL_FILE_RIGHTS (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE | LL_IOCTL_DEV | LL_RESOLVE_UNIX)
+#define LL_FILE_RIGHTS                                                                                       \
+	(LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE | LL_IOCTL_DEV | LL_RESOLVE_UNIX)
 
 /* The file-system rights that exist at an ABI (0: none). */
 uint64_t landlock_fs_rights(int abi);
@@ -68,17 +69,17 @@ struct plan_host {
 };
 
 struct plan_caps {
-	int landlock_abi;     /* 0: no Landlock (or --layers emulate) */
-	bool supervisor;      /* a listener can be had; false: refuse what needs one */
-	bool ptrace_exec;     /* exec-holes checked can be kept */
+	int landlock_abi; /* 0: no Landlock (or --layers emulate) */
+	bool supervisor;  /* a listener can be had; false: refuse what needs one */
+	bool ptrace_exec; /* exec-holes checked can be kept */
 };
 
 struct grant {
-	char *path;      /* canonical */
+	char *path; /* canonical */
 	size_t len;
 	uint64_t rights; /* LL_* */
 	bool is_dir;
-	int parent;      /* index of the nearest grant on an ancestor, or -1 */
+	int parent; /* index of the nearest grant on an ancestor, or -1 */
 	dev_t dev;
 	ino_t ino;
 	atomic_bool gone; /* removed, renamed or replaced since the start: emulate */
@@ -90,7 +91,7 @@ enum trap_opens { TRAP_OPENS_NONE, TRAP_OPENS_WRITES, TRAP_OPENS_ALL };
 /* One row of `explain --plan`. */
 struct plan_line {
 	const struct rule *rule; /* NULL: a remark about the plan as a whole */
-	char *layer;             /* "landlock", "landlock+report", "supervisor", "filter" */
+	char *layer;		 /* "landlock", "landlock+report", "supervisor", "filter" */
 	char *why, *cost;
 };
 
@@ -107,7 +108,7 @@ struct plan {
 	const struct policy *policy;
 	int landlock_abi;
 	uint64_t handled_fs, handled_net, scoped; /* of B and U alike */
-	struct grant *baseline, *upper;           /* sorted by path, '/' below every other byte */
+	struct grant *baseline, *upper;		  /* sorted by path, '/' below every other byte */
 	size_t n_baseline, n_upper;
 	struct named_object *named; /* sorted by (dev, ino) */
 	size_t n_named;
@@ -115,8 +116,8 @@ struct plan {
 	size_t n_aliases;
 	bool trap[CALL_CLASS_COUNT]; /* beyond what must always be trapped or refused */
 	enum trap_opens opens;
-	bool inet_sockets;   /* some connect or bind *:* is allowed */
-	bool exec_checked;   /* executions are compared under ptrace */
+	bool inet_sockets; /* some connect or bind *:* is allowed */
+	bool exec_checked; /* executions are compared under ptrace */
 	struct plan_line *lines;
 	size_t n_lines;
 };
@@ -137,8 +138,8 @@ struct verdict plan_decide(const struct plan *plan, enum op op, const char *path
 /* Does the baseline grant all RIGHTS on PATH through a grant that is not gone? A grant on a file
  * counts only with the same (DEV, INO) (both 0: unknown, then no file grant counts). False if some
  * right does not exist at this ABI. A hint for CONTINUE, not a verdict: the policy is asked first. */
-bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path, size_t len,
-		      dev_t dev, ino_t ino);
+bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path, size_t len, dev_t dev,
+		      ino_t ino);
 
 /* The name PATH (a directory or file) was removed, renamed or replaced: every grant at or beneath
  * it is gone. Any thread; wait-free. */

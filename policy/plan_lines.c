@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COST_NONE "none"
+#define COST_NONE     "none"
 #define COST_LANDLOCK "about 1 us an open"
-#define COST_REPORT "about 10 us a call"
-#define COST_EMULATE "15 to 50 us a call"
-#define COST_ASK "15 to 50 us a call, and the answer"
-#define COST_EXEC "about 50 us an exec"
+#define COST_REPORT   "about 10 us a call"
+#define COST_EMULATE  "15 to 50 us a call"
+#define COST_ASK      "15 to 50 us a call, and the answer"
+#define COST_EXEC     "about 50 us an exec"
 
 /* Text that grows; a failed allocation is found at the end. */
 struct text {
@@ -24,8 +24,7 @@ struct text {
 	bool failed;
 };
 
-__attribute__((format(printf, 2, 3)))
-static void text_add(struct text *t, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void text_add(struct text *t, const char *fmt, ...)
 {
 	va_list ap;
 	char *piece = NULL, *s;
@@ -63,7 +62,8 @@ static const char *shown(opset ops, char buf[64])
 }
 
 /* Takes WHY. */
-static int line_add(struct planner *p, const struct rule *rule, const char *layer, struct text *why, const char *cost)
+static int line_add(struct planner *p, const struct rule *rule, const char *layer, struct text *why,
+		    const char *cost)
 {
 	struct plan_line *l;
 
@@ -77,7 +77,9 @@ static int line_add(struct planner *p, const struct rule *rule, const char *laye
 		p->lines = lines;
 	}
 	l = &p->lines[p->n_lines];
-	*l = (struct plan_line){.rule = rule, .layer = strdup(layer), .cost = strdup(cost),
+	*l = (struct plan_line){.rule = rule,
+				.layer = strdup(layer),
+				.cost = strdup(cost),
 				.why = why->s ? why->s : strdup("")};
 	p->n_lines++;
 	return l->layer && l->cost && l->why && !why->failed ? 0 : -ENOMEM;
@@ -95,7 +97,7 @@ void plan_lines_free(struct plan_line *lines, size_t n)
 
 /* Where the operations of an allow end up. */
 struct shares {
-	opset landlock, gap, missing, unknown, glob, emulated;
+	opset landlock, gap, missing, unknown, glob, emulated, per_process;
 	const struct gap *in;
 };
 
@@ -133,6 +135,8 @@ static void share_name(const struct planner *p, const struct name *n, struct sha
 			s->unknown |= bit;
 		else if (n->pattern)
 			s->glob |= bit;
+		else if (path_is_volatile(n->path, n->len))
+			s->per_process |= bit;
 		else if (n->node.kind == NODE_MISSING)
 			s->missing |= bit;
 		else if (n->node.kind == NODE_SYMLINK) /* its other name has the rights */
@@ -142,10 +146,8 @@ static void share_name(const struct planner *p, const struct name *n, struct sha
 		else if (gap) {
 			s->gap |= bit;
 			s->in = s->in ? s->in : gap;
-		} else if (n->node.kind == NODE_DIR || !(OPBIT(op) & (OPBIT(OP_LIST) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE))))
-			s->emulated |= bit;
-		else if (op != OP_LIST)
-			s->emulated |= bit; /* the file's own name, which belongs to its directory */
+		} else if (n->node.kind == NODE_DIR || op != OP_LIST)
+			s->emulated |= bit; /* of a file, its name: that belongs to the directory */
 	}
 }
 
@@ -166,7 +168,7 @@ static int allow_line(struct planner *p, const struct rule *rule)
 	/* stat is trapped for other rules only; asking for it here costs nothing. */
 	if (!p->plan->trap[CALL_STAT])
 		s.unknown &= (opset)~OPBIT(OP_STAT);
-	supervised = s.gap | s.missing | s.unknown | s.glob | s.emulated;
+	supervised = s.gap | s.missing | s.unknown | s.glob | s.emulated | s.per_process;
 	if (s.landlock)
 		text_add(&why, "%s granted whole", shown(s.landlock, ops));
 	if (s.gap) {
@@ -180,6 +182,9 @@ static int allow_line(struct planner *p, const struct rule *rule)
 	}
 	if (s.missing)
 		text_add(&why, "%s%s: does not exist yet", separator(&why), shown(s.missing, ops));
+	if (s.per_process)
+		text_add(&why, "%s%s: another one for each process", separator(&why),
+			 shown(s.per_process, ops));
 	if (s.glob)
 		text_add(&why, "%s%s: a pattern", separator(&why), shown(s.glob, ops));
 	if (s.emulated)
@@ -189,13 +194,20 @@ static int allow_line(struct planner *p, const struct rule *rule)
 			 p->plan->landlock_abi ? "this Landlock" : "force");
 	if (rule->audit)
 		text_add(&why, "%srecorded", separator(&why));
+	if (s.missing && supervised == s.missing && !s.landlock && rule->rank == RANK_BUILTIN &&
+	    !(s.missing & OPBIT(OP_CREATE)))
+		return line_add(p, rule, "none", &why, COST_NONE); /* and nobody here may make it */
 	if (!supervised)
-		layer = p->plan->opens == TRAP_OPENS_ALL || (p->plan->trap[CALL_NAME] && s.landlock & OPBIT(OP_WRITE))
-			? "landlock+report" : "landlock";
+		layer = p->plan->opens == TRAP_OPENS_ALL ||
+					(p->plan->trap[CALL_NAME] && s.landlock & OPBIT(OP_WRITE))
+				? "landlock+report"
+				: "landlock";
 	else
 		layer = s.landlock || s.gap ? "landlock+supervisor" : "supervisor";
 	return line_add(p, rule, layer, &why,
-			supervised ? COST_EMULATE : strcmp(layer, "landlock") ? COST_REPORT : COST_LANDLOCK);
+			supervised		    ? COST_EMULATE
+			: strcmp(layer, "landlock") ? COST_REPORT
+						    : COST_LANDLOCK);
 }
 
 /* Does RULE make a difference in a tree that is allowed otherwise? */
@@ -261,33 +273,39 @@ static int refusal_line(struct planner *p, const struct rule *rule)
 	const struct gap *gap = gap_for(p, rule, &gap_ops);
 	struct text why = {0};
 	char ops[64];
-	bool checked_exec = p->plan->exec_checked && effective & OPBIT(OP_EXEC) && rule->action != ACTION_NEVER;
+	bool checked_exec =
+		p->plan->exec_checked && effective & OPBIT(OP_EXEC) && rule->action != ACTION_NEVER;
 
 	if (rule->action == ACTION_ASK) {
 		text_add(&why, "pinned, asked about, handed over; only the caller waits");
 		return line_add(p, rule, "supervisor", &why, COST_ASK);
 	}
 	if (!p->plan->landlock_abi) {
-		text_add(&why, effective & OPBIT(OP_EXEC) ? "emulated; exec by name only, not against races" : "emulated");
+		text_add(&why, effective & OPBIT(OP_EXEC) ? "emulated; exec by name only, not against races"
+							  : "emulated");
 		return line_add(p, rule, "supervisor", &why, COST_EMULATE);
 	}
 	if (checked_exec)
 		text_add(&why, "exec: what was executed is compared before its first instruction");
 	if (gap && gap->too_many) {
-		text_add(&why, "%s%s: too many names in %s, all of it is emulated", separator(&why), shown(gap_ops, ops),
-			 gap->path);
+		text_add(&why, "%s%s: too many names in %s, all of it is emulated", separator(&why),
+			 shown(gap_ops, ops), gap->path);
 	} else if (gap && gap->granted) {
-		text_add(&why, "%s%s: left out; %u %s of %s granted one by one", separator(&why), shown(gap_ops, ops),
-			 gap->granted, gap->granted == 1 ? "child" : "children", gap->path);
-		text_add(&why, gap_ops == OPBIT(OP_EXEC) ? ", nothing new there runs" : ", new names there are emulated");
+		text_add(&why, "%s%s: left out; %u %s of %s granted one by one", separator(&why),
+			 shown(gap_ops, ops), gap->granted, gap->granted == 1 ? "child" : "children",
+			 gap->path);
+		text_add(&why, gap_ops == OPBIT(OP_EXEC) ? ", nothing new there runs"
+							 : ", new names there are emulated");
 	} else if (gap) {
-		text_add(&why, "%s%s: beneath %s all is emulated", separator(&why), shown(gap_ops, ops), gap->path);
+		text_add(&why, "%s%s: beneath %s all is emulated", separator(&why), shown(gap_ops, ops),
+			 gap->path);
 	}
 	if (unknown)
 		text_add(&why, "%s%s: no right in this Landlock", separator(&why), shown(unknown, ops));
 	if (!why.len) {
 		text_add(&why, "nothing there is allowed otherwise");
-		return line_add(p, rule, p->plan->opens == TRAP_OPENS_ALL ? "landlock+report" : "landlock", &why, COST_NONE);
+		return line_add(p, rule, p->plan->opens == TRAP_OPENS_ALL ? "landlock+report" : "landlock",
+				&why, COST_NONE);
 	}
 	if (gap_ops == OPBIT(OP_EXEC) && !unknown && !checked_exec)
 		return line_add(p, rule, "landlock", &why, COST_NONE);
@@ -312,8 +330,7 @@ static int net_line(struct planner *p, const struct rule *rule)
 	return line_add(p, rule, "filter", &why, COST_NONE);
 }
 
-__attribute__((format(printf, 2, 3)))
-static int remark(struct planner *p, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static int remark(struct planner *p, const char *fmt, ...)
 {
 	struct text why = {0};
 	va_list ap;
@@ -332,24 +349,33 @@ static int remarks(struct planner *p)
 	char ops[64], where[256];
 
 	if (!abi)
-		return remark(p, "No Landlock: every call is trapped and emulated. What can't be (exec, chdir, /dev/tty) is "
-			      "judged by name and then done by the kernel, which reads the name again.");
+		return remark(p, "No Landlock: every call is trapped and emulated. What can't be (exec, "
+				 "chdir, /dev/tty) is "
+				 "judged by name and then done by the kernel, which reads the name again.");
 	if (p->lost) {
 		int op = __builtin_ctz(p->lost);
 
 		rule_where(p->lost_by[op], where, sizeof(where));
-		r = remark(p, "%s: emulated everywhere, since a file that %s names, or that lies in what it names, has another "
-			   "name (a hard link) that may lie anywhere.", shown(p->lost, ops), where);
+		r = remark(p,
+			   "%s: emulated everywhere, since a file that %s names, or that lies in what it "
+			   "names, has another "
+			   "name (a hard link) that may lie anywhere.",
+			   shown(p->lost, ops), where);
 	}
 	if (r == 0 && p->scan_cut)
-		r = remark(p, "More than %d files lie beneath what never names: not all were looked at for other names.",
+		r = remark(p,
+			   "More than %d files lie beneath what never names: not all were looked at for "
+			   "other names.",
 			   PLAN_SCAN_MAX);
 	if (r == 0 && abi < 2)
-		r = remark(p, "Landlock ABI %d can't allow renames between directories: those are emulated.", abi);
+		r = remark(p, "Landlock ABI %d can't allow renames between directories: those are emulated.",
+			   abi);
 	if (r == 0 && abi < 3)
 		r = remark(p, "Landlock ABI %d does not see truncation: opening to write is emulated.", abi);
 	if (r == 0 && abi < 6)
-		r = remark(p, "Landlock ABI %d has no scopes: signals to outside are refused by the supervisor.", abi);
+		r = remark(p,
+			   "Landlock ABI %d has no scopes: signals to outside are refused by the supervisor.",
+			   abi);
 	return r;
 }
 
@@ -363,14 +389,18 @@ static int check_unsupervised(struct planner *p)
 	for (size_t i = 0; i < p->n_lines; i++) {
 		const struct rule *r = p->lines[i].rule;
 
-		if (r && strstr(p->lines[i].layer, "supervisor") && (!rule || (rule->action == ACTION_ALLOW && r->action != ACTION_ALLOW)))
+		if (r && strstr(p->lines[i].layer, "supervisor") &&
+		    (!rule || (rule->action == ACTION_ALLOW && r->action != ACTION_ALLOW)))
 			rule = r;
 	}
 	if (!rule)
 		return 0;
-	return planner_refuse(p, rule, "needs a supervisor (%s), and this process already has one (a container runtime or "
-			      "another sluice): run sluice outside of it, or remove the rules that `sluice explain --plan` "
-			      "marks \"supervisor\"", rule->text);
+	return planner_refuse(
+		p, rule,
+		"needs a supervisor (%s), and this process already has one (a container runtime or "
+		"another sluice): run sluice outside of it, or remove the rules that `sluice explain --plan` "
+		"marks \"supervisor\"",
+		rule->text);
 }
 
 int planner_lines(struct planner *p)

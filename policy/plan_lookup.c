@@ -16,7 +16,10 @@ uint64_t landlock_fs_rights(int abi)
 {
 	static const uint64_t since[] = {
 		[1] = (LL_MAKE_SYM << 1) - 1, /* EXECUTE to MAKE_SYM */
-		[2] = LL_REFER, [3] = LL_TRUNCATE, [5] = LL_IOCTL_DEV, [9] = LL_RESOLVE_UNIX,
+		[2] = LL_REFER,
+		[3] = LL_TRUNCATE,
+		[5] = LL_IOCTL_DEV,
+		[9] = LL_RESOLVE_UNIX,
 	};
 	uint64_t rights = 0;
 
@@ -109,7 +112,8 @@ static int last_not_after(const struct grant *grants, size_t n, const char *path
 	return (int)lo - 1;
 }
 
-bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path, size_t len, dev_t dev, ino_t ino)
+bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path, size_t len, dev_t dev,
+		      ino_t ino)
 {
 	const struct grant *g = plan->baseline;
 	uint64_t missing = rights;
@@ -122,7 +126,8 @@ bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path
 		/* Relaxed: a mark that is seen late costs a wrong hint, and Landlock then refuses. */
 		if (atomic_load_explicit(&g[i].gone, memory_order_relaxed))
 			continue;
-		if (!g[i].is_dir && (path_norm(g[i].len) != path_norm(len) || !ino || g[i].ino != ino || g[i].dev != dev))
+		if (!g[i].is_dir &&
+		    (path_norm(g[i].len) != path_norm(len) || !ino || g[i].ino != ino || g[i].dev != dev))
 			continue;
 		missing &= ~g[i].rights;
 		if (!missing)
@@ -200,12 +205,14 @@ struct verdict plan_decide(const struct plan *plan, enum op op, const char *path
 		if (original_len + rest == 0)
 			other[0] = '/';
 		v = policy_decide(plan->policy, op, other, original_len + rest ? original_len + rest : 1);
-		static_assert(ACTION_ALLOW < ACTION_ASK && ACTION_ASK < ACTION_DENY && ACTION_DENY < ACTION_NEVER,
+		static_assert(ACTION_ALLOW < ACTION_ASK && ACTION_ASK < ACTION_DENY &&
+				      ACTION_DENY < ACTION_NEVER,
 			      "actions rise in strictness");
 		/* Silence about the other name is no opinion. */
 		if (!v.rule)
 			continue;
-		if (v.action > strictest.action || (v.action == strictest.action && v.audit && !strictest.audit))
+		if (v.action > strictest.action ||
+		    (v.action == strictest.action && v.audit && !strictest.audit))
 			strictest = v;
 	}
 	return strictest;

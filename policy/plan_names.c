@@ -87,7 +87,8 @@ static struct name *name_add(struct name_list *l, const struct rule *rule, const
 		l->items = items;
 	}
 	n = &l->items[l->n];
-	*n = (struct name){.rule = rule, .path = strdup(path), .len = strlen(path), .ops = ops, .star = UINT_MAX};
+	*n = (struct name){
+		.rule = rule, .path = strdup(path), .len = strlen(path), .ops = ops, .star = UINT_MAX};
 	if (!n->path)
 		return NULL;
 	l->n++;
@@ -100,7 +101,8 @@ static int alias_add(struct planner *p, const char *path, const char *original)
 	struct plan_alias *a;
 
 	for (size_t i = 0; i < plan->n_aliases; i++)
-		if (strcmp(plan->aliases[i].path, path) == 0 && strcmp(plan->aliases[i].original, original) == 0)
+		if (strcmp(plan->aliases[i].path, path) == 0 &&
+		    strcmp(plan->aliases[i].original, original) == 0)
 			return 0;
 	a = realloc(plan->aliases, (plan->n_aliases + 1) * sizeof(*a));
 	if (!a)
@@ -225,7 +227,8 @@ static int named_add(struct planner *p, const struct node_info *node, const char
 	if (!items)
 		return -ENOMEM;
 	plan->named = items;
-	items[plan->n_named] = (struct named_object){.dev = node->dev, .ino = node->ino, .path = strdup(path)};
+	items[plan->n_named] =
+		(struct named_object){.dev = node->dev, .ino = node->ino, .path = strdup(path)};
 	plan->n_named++;
 	return items[plan->n_named - 1].path ? 0 : -ENOMEM;
 }
@@ -279,8 +282,8 @@ static int find_links(struct planner *p, size_t index)
 	for (size_t i = 0; i < p->literals.n; i++) {
 		const struct name *m = &p->literals.items[i];
 
-		if (m->rule && !m->alias && (m->holes & n.holes) == n.holes && same_inode(&m->node, &n.node) &&
-		    strcmp(m->path, n.path) != 0)
+		if (m->rule && !m->alias && (m->holes & n.holes) == n.holes &&
+		    same_inode(&m->node, &n.node) && strcmp(m->path, n.path) != 0)
 			found += i == 0 || strcmp(p->literals.items[i - 1].path, m->path) != 0;
 	}
 	r = p->host->list(p->host->ctx, parent, PLAN_EXEC_CHILDREN_MAX, &children);
@@ -294,14 +297,16 @@ static int find_links(struct planner *p, size_t index)
 			r = -ENOMEM;
 		else
 			r = planner_lookup(p, path, &node);
-		if (r == 0 && same_inode(&node, &n.node) && planner_names_at(p, path, strlen(path), &first) == first) {
+		if (r == 0 && same_inode(&node, &n.node) &&
+		    planner_names_at(p, path, strlen(path), &first) == first) {
 			r = alias_add(p, path, n.path);
 			sibling = r == 0 ? name_add(&p->literals, n.rule, path, n.ops) : NULL;
 			if (sibling) {
 				sibling->alias = true;
 				sibling->node = node;
 				/* Keep the order that planner_names_at() needs. */
-				qsort(p->literals.items, p->literals.n, sizeof(*p->literals.items), compare_names);
+				qsort(p->literals.items, p->literals.n, sizeof(*p->literals.items),
+				      compare_names);
 			} else {
 				r = -ENOMEM;
 			}
@@ -425,7 +430,8 @@ static int name_objects(struct planner *p)
 		for (size_t k = first; k < end; k++) {
 			const struct name *name = &p->literals.items[k];
 
-			if (name->holes && !name->alias && name->node.kind == NODE_FILE && name->node.nlink > 1) {
+			if (name->holes && !name->alias && name->node.kind == NODE_FILE &&
+			    name->node.nlink > 1) {
 				r = find_links(p, k);
 				break;
 			}
@@ -434,8 +440,8 @@ static int name_objects(struct planner *p)
 	for (size_t i = 0; i < p->literals.n && r == 0; i++) {
 		const struct name *root = &p->literals.items[i];
 
-		if (root->rule && root->rule->action == ACTION_NEVER && root->node.kind == NODE_DIR && root->holes &&
-		    !root->alias)
+		if (root->rule && root->rule->action == ACTION_NEVER && root->node.kind == NODE_DIR &&
+		    root->holes && !root->alias)
 			r = scan_never(p, root);
 	}
 	if (p->plan->n_named)
@@ -448,6 +454,7 @@ int planner_names(struct planner *p)
 	size_t n_rules;
 	const struct rule *rules = policy_rules(p->policy, &n_rules);
 	int r = 0;
+	size_t n, n_aliases;
 
 	for (size_t i = 0; i < n_rules && r == 0; i++)
 		for (unsigned k = 0; k < rules[i].n_names && r == 0; k++)
@@ -457,8 +464,11 @@ int planner_names(struct planner *p)
 	if (r < 0)
 		return r;
 	judge_literals(p);
+	n = p->literals.n;
+	n_aliases = p->plan->n_aliases;
 	r = name_objects(p);
-	judge_literals(p);
+	if (p->literals.n > n || p->plan->n_aliases > n_aliases)
+		judge_literals(p);
 	return r;
 }
 
@@ -492,7 +502,8 @@ size_t planner_names_at(const struct planner *p, const char *path, size_t len, s
 	size_t i = planner_names_from(p, path, len);
 
 	*ret_first = i;
-	while (i < p->literals.n && path_order(p->literals.items[i].path, p->literals.items[i].len, path, len) == 0)
+	while (i < p->literals.n &&
+	       path_order(p->literals.items[i].path, p->literals.items[i].len, path, len) == 0)
 		i++;
 	return i;
 }

@@ -58,17 +58,22 @@ static int check_exec(struct planner *p, const struct name *n)
 	if (policy_exec_holes(p->policy) == EXEC_HOLES_STRICT) {
 		if (n->rule->action == ACTION_ASK)
 			return planner_refuse(p, n->rule,
-					      "\"%s\" can't ask about exec: Landlock alone decides it; write exec-holes checked, "
-					      "or make it a deny", n->rule->text);
+					      "\"%s\" can't ask about exec: Landlock alone decides it; write "
+					      "exec-holes checked, "
+					      "or make it a deny",
+					      n->rule->text);
 		return 0;
 	}
 	if (!p->caps->ptrace_exec)
 		return planner_refuse(p, n->rule,
-				      "\"%s\" with exec-holes checked needs ptrace, which is refused here: write exec-holes strict",
+				      "\"%s\" with exec-holes checked needs ptrace, which is refused here: "
+				      "write exec-holes strict",
 				      n->rule->text);
 	if (n->node.kind == NODE_FILE && p->host->is_script && p->host->is_script(p->host->ctx, n->path))
-		return planner_refuse(p, n->rule,
-				      "%s is a script: exec-holes checked compares binaries only; write exec-holes strict", n->path);
+		return planner_refuse(
+			p, n->rule,
+			"%s is a script: exec-holes checked compares binaries only; write exec-holes strict",
+			n->path);
 	p->plan->exec_checked = true;
 	return 0;
 }
@@ -85,13 +90,15 @@ static int check_all_exec(struct planner *p)
 		return r;
 	if (!p->exec_problem && p->lost & OPBIT(OP_EXEC) && p->lost_by[OP_EXEC]) {
 		p->exec_problem = p->lost_by[OP_EXEC];
-		p->exec_problem_what = "names a file that has other names (hard links), which could be executed";
+		p->exec_problem_what =
+			"names a file that has other names (hard links), which could be executed";
 	}
 	if (p->exec_problem)
-		return planner_refuse(p, p->exec_problem, "\"%s\" %s: %s", p->exec_problem->text, p->exec_problem_what,
-				      p->exec_problem->action == ACTION_NEVER
-				      ? "make it a deny, with exec-holes checked"
-				      : "write exec-holes checked, or name the programs that may run");
+		return planner_refuse(
+			p, p->exec_problem, "\"%s\" %s: %s", p->exec_problem->text, p->exec_problem_what,
+			p->exec_problem->action == ACTION_NEVER
+				? "make it a deny, with exec-holes checked"
+				: "write exec-holes checked, or name the programs that may run");
 	return 0;
 }
 
@@ -172,8 +179,8 @@ static void set_traps(struct planner *p, const struct wishes *w)
 	plan->trap[CALL_BIND] |= writes;
 	plan->trap[CALL_IDS] = plan->trap[CALL_CONFINE] = plan->trap[CALL_PID] = true;
 	if (!plan->landlock_abi)
-		plan->trap[CALL_META] = plan->trap[CALL_STAT] = plan->trap[CALL_WATCH] = plan->trap[CALL_CONNECT] =
-			plan->trap[CALL_BIND] = true;
+		plan->trap[CALL_META] = plan->trap[CALL_STAT] = plan->trap[CALL_WATCH] =
+			plan->trap[CALL_CONNECT] = plan->trap[CALL_BIND] = true;
 }
 
 int planner_traps(struct planner *p)

@@ -103,7 +103,8 @@ static int add_literal(struct planner *p, const struct name *n)
 	}
 	switch (n->node.kind) {
 	case NODE_SYMLINK: /* the link itself: only its name can be removed or made */
-		return ops & OPS_NAMES ? add_ancestor(p, n->path, n->len, upper_rights(p, ops & OPS_NAMES)) : 0;
+		return ops & OPS_NAMES ? add_ancestor(p, n->path, n->len, upper_rights(p, ops & OPS_NAMES))
+				       : 0;
 	case NODE_MISSING:
 		/* What the policy brings along for any machine and nobody may make here does not widen
 		 * the bound; what the user names may appear. */

@@ -25,18 +25,19 @@ struct place {
 	size_t len;
 	unsigned depth;
 	struct verdicts verdicts;
-	opset done;          /* ops that an ancestor's grant carries in full */
+	opset done; /* ops that an ancestor's grant carries in full */
 };
 
 static const uint64_t dir_rights[OP_COUNT] = {
-	[OP_READ] = LL_READ_RIGHTS, [OP_LIST] = LL_READ_DIR, [OP_WRITE] = LL_WRITE_RIGHTS,
-	[OP_CREATE] = LL_MAKE_RIGHTS, [OP_DELETE] = LL_REMOVE_RIGHTS, [OP_EXEC] = LL_EXECUTE,
+	[OP_READ] = LL_READ_RIGHTS,	[OP_LIST] = LL_READ_DIR,	[OP_WRITE] = LL_WRITE_RIGHTS,
+	[OP_CREATE] = LL_MAKE_RIGHTS,	[OP_DELETE] = LL_REMOVE_RIGHTS, [OP_EXEC] = LL_EXECUTE,
 	[OP_CONNECT] = LL_RESOLVE_UNIX,
 };
 
 /* What no kernel's Landlock knows is neither granted nor looked for. */
-#define OPS_LANDLOCK \
-	((opset)(OPBIT(OP_READ) | OPBIT(OP_LIST) | OPBIT(OP_WRITE) | OPS_NAMES | OPBIT(OP_EXEC) | OPBIT(OP_CONNECT)))
+#define OPS_LANDLOCK                                                                                         \
+	((opset)(OPBIT(OP_READ) | OPBIT(OP_LIST) | OPBIT(OP_WRITE) | OPS_NAMES | OPBIT(OP_EXEC) |            \
+		 OPBIT(OP_CONNECT)))
 
 static opset grantable_ops(const struct planner *p)
 {
@@ -106,7 +107,8 @@ static void exec_problem(struct planner *p, const struct rule *rule, const char 
 static int visit(struct planner *p, const struct place *at, const struct node_info *node);
 
 /* Go to DIR/NAME. INHERIT: no rule speaks of it in another way than of the directory. */
-static int visit_child(struct planner *p, const struct place *dir, const char *name, size_t name_len, bool inherit)
+static int visit_child(struct planner *p, const struct place *dir, const char *name, size_t name_len,
+		       bool inherit)
 {
 	size_t dir_len = path_norm(dir->len), len = dir_len + 1 + name_len, first;
 	char *path = malloc(len + 1);
@@ -119,17 +121,29 @@ static int visit_child(struct planner *p, const struct place *dir, const char *n
 		path[dir_len] = '/';
 		memcpy(path + dir_len + 1, name, name_len);
 		path[len] = '\0';
-		r = planner_lookup(p, path, &node);
+		if (planner_names_at(p, path, len, &first) > first) {
+			at.verdicts = p->literals.items[first].verdicts;
+			node = p->literals.items[first].node;
+			r = 0;
+		} else {
+			if (inherit)
+				at.verdicts = dir->verdicts;
+			else
+				planner_verdicts(p, path, len, &at.verdicts);
+			r = planner_lookup(p, path, &node);
+		}
 	}
-	if (r == 0) {
-		if (inherit && planner_names_at(p, path, len, &first) == first)
-			at.verdicts = dir->verdicts;
-		else
-			planner_verdicts(p, path, len, &at.verdicts);
+	if (r == 0)
 		r = visit(p, &at, &node);
-	}
 	free(path);
 	return r;
+}
+
+/* Is there something to grant at this name that an ancestor's grant does not carry? */
+static bool is_worth_a_visit(const struct planner *p, const struct name *n, opset done)
+{
+	return !n->rule || n->node.kind == NODE_DEVICE ||
+	       planner_plain_ops(p, &n->verdicts) & OPS_LANDLOCK & (opset)~done;
 }
 
 /* The children that rules name. */
@@ -141,16 +155,22 @@ static int visit_named_children(struct planner *p, const struct place *dir)
 	while (r == 0 && i < p->literals.n) {
 		const struct name *n = &p->literals.items[i];
 		size_t len, child_len;
+		bool worth = false;
 
 		if (!path_at_or_beneath(dir->path, dir->len, n->path, n->len))
 			break;
 		for (len = 0; n->path[dir_len + 1 + len] && n->path[dir_len + 1 + len] != '/'; len++)
 			;
 		child_len = dir_len + 1 + len;
-		r = visit_child(p, dir, n->path + dir_len + 1, len, false);
-		while (i < p->literals.n &&
-		       path_at_or_beneath(n->path, child_len, p->literals.items[i].path, p->literals.items[i].len))
-			i++;
+		for (; i < p->literals.n; i++) {
+			const struct name *m = &p->literals.items[i];
+
+			if (!path_at_or_beneath(n->path, child_len, m->path, m->len))
+				break;
+			worth |= is_worth_a_visit(p, m, dir->done);
+		}
+		if (worth)
+			r = visit_child(p, dir, n->path + dir_len + 1, len, false);
 	}
 	return r;
 }
@@ -207,7 +227,7 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 	int r;
 
 	planner_beneath(p, at->path, at->len, at->depth, &at->verdicts, &b);
-	grant = plain & (opset)~(b.holes | at->done) & grantable_ops(p);
+	grant = plain & (opset) ~(b.holes | at->done) & grantable_ops(p);
 	if (b.differs)
 		grant &= (opset)~OPS_NAMES;
 	rights = rights_of(p, grant, true);
@@ -219,7 +239,7 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 	in.done |= grant;
 
 	later = plain & (opset)~in.done; /* allowed here, and not granted */
-	expand = later & (opset)~(b.deep | p->lost) & grantable_ops(p);
+	expand = later & (opset) ~(b.deep | p->lost) & grantable_ops(p);
 	if (b.differs_deep)
 		expand &= (opset)~OPS_NAMES;
 	p->inexact |= later;
@@ -240,7 +260,9 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 			if (later)
 				p->gaps[gap].too_many = true;
 			if (expand & OPBIT(OP_EXEC) && p->baseline.n == before)
-				exec_problem(p, b.cause[OP_EXEC], "is in a directory with too many files to allow each of the others");
+				exec_problem(
+					p, b.cause[OP_EXEC],
+					"is in a directory with too many files to allow each of the others");
 			r = visit_named_children(p, &in);
 		} else if (later) {
 			p->gaps[gap].granted = (unsigned)(p->baseline.n - before);
@@ -253,7 +275,8 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 
 static int visit_file(struct planner *p, const struct place *at, const struct node_info *node)
 {
-	opset plain = planner_plain_ops(p, &at->verdicts), grant = plain & grantable_ops(p) & (opset)~at->done;
+	opset plain = planner_plain_ops(p, &at->verdicts),
+	      grant = plain & grantable_ops(p) & (opset)~at->done;
 	uint64_t rights = rights_of(p, grant, false);
 	size_t first, end = planner_names_at(p, at->path, at->len, &first);
 
@@ -352,8 +375,10 @@ static int grant_refer(struct planner *p)
 		for (size_t k = 0; k < kept && fits; k++) {
 			const struct tree *o = &trees[k];
 
-			fits = !(t.rights & LL_MAKE_REG && move_widens(&o->verdicts, o->rights, &t.verdicts, t.rights)) &&
-			       !(o->rights & LL_MAKE_REG && move_widens(&t.verdicts, t.rights, &o->verdicts, o->rights));
+			fits = !(t.rights & LL_MAKE_REG &&
+				 move_widens(&o->verdicts, o->rights, &t.verdicts, t.rights)) &&
+			       !(o->rights & LL_MAKE_REG &&
+				 move_widens(&t.verdicts, t.rights, &o->verdicts, o->rights));
 		}
 		if (fits)
 			trees[kept++] = t;

@@ -17,18 +17,18 @@
 #include <stdarg.h>
 
 /* Past these a directory is left to the supervisor. */
-#define PLAN_CHILDREN_MAX 300       /* in a directory that is granted child by child */
-#define PLAN_EXEC_CHILDREN_MAX 4096 /* the same for exec, which nobody else can allow */
-#define PLAN_LOOKUPS_MAX 20000      /* in all */
-#define PLAN_SCAN_MAX 20000         /* entries beneath `never` objects, for files with several names */
+#define PLAN_CHILDREN_MAX      300   /* in a directory that is granted child by child */
+#define PLAN_EXEC_CHILDREN_MAX 4096  /* the same for exec, which nobody else can allow */
+#define PLAN_LOOKUPS_MAX       20000 /* in all */
+#define PLAN_SCAN_MAX	       20000 /* entries beneath `never` objects, for files with several names */
 
-#define LL_READ_RIGHTS (LL_READ_FILE)
-#define LL_WRITE_RIGHTS (LL_WRITE_FILE | LL_TRUNCATE)
-#define LL_MAKE_RIGHTS (LL_MAKE_DIR | LL_MAKE_REG | LL_MAKE_SOCK | LL_MAKE_FIFO | LL_MAKE_SYM)
-#define LL_MAKE_DEVICES (LL_MAKE_CHAR | LL_MAKE_BLOCK)
+#define LL_READ_RIGHTS	 (LL_READ_FILE)
+#define LL_WRITE_RIGHTS	 (LL_WRITE_FILE | LL_TRUNCATE)
+#define LL_MAKE_RIGHTS	 (LL_MAKE_DIR | LL_MAKE_REG | LL_MAKE_SOCK | LL_MAKE_FIFO | LL_MAKE_SYM)
+#define LL_MAKE_DEVICES	 (LL_MAKE_CHAR | LL_MAKE_BLOCK)
 #define LL_REMOVE_RIGHTS (LL_REMOVE_DIR | LL_REMOVE_FILE)
 
-#define OPS_ALL ((opset)((1u << OP_COUNT) - 1))
+#define OPS_ALL	  ((opset)((1u << OP_COUNT) - 1))
 #define OPS_NAMES ((opset)(OPBIT(OP_CREATE) | OPBIT(OP_DELETE)))
 
 /* One word for each operation's verdict at a name; equal words: a move changes nothing. */
@@ -41,11 +41,11 @@ struct verdicts {
 struct name {
 	const struct rule *rule;       /* NULL: only a place to go through (the prefix of a glob) */
 	const struct pattern *pattern; /* NULL: literal */
-	char *path;                    /* the literal, or the literal prefix */
+	char *path;		       /* the literal, or the literal prefix */
 	size_t len;
-	opset ops;     /* what the rule speaks of, with what a refusal of write implies */
-	opset holes;   /* of these, not plainly allowed here */
-	bool closed;   /* the holes are here and everywhere beneath, whatever verdicts say */
+	opset ops;   /* what the rule speaks of, with what a refusal of write implies */
+	opset holes; /* of these, not plainly allowed here */
+	bool closed; /* the holes are here and everywhere beneath, whatever verdicts say */
 	bool alias;
 	unsigned star; /* pattern: components before the first doublestar that is not last; else UINT_MAX */
 	unsigned first_glob; /* pattern: components before the first that is no literal */
@@ -67,8 +67,8 @@ struct grant_list {
 struct gap {
 	char *path;
 	opset ops;
-	unsigned granted;         /* children that have a grant of their own */
-	bool too_many;            /* children: nothing is granted there */
+	unsigned granted;	  /* children that have a grant of their own */
+	bool too_many;		  /* children: nothing is granted there */
 	const struct rule *cause; /* the first hole's */
 };
 
@@ -86,11 +86,11 @@ struct planner {
 	struct plan_line *lines;
 	size_t n_lines, cap_lines;
 	size_t lookups;
-	bool scan_cut;    /* a never tree was too large to look through */
+	bool scan_cut;	  /* a never tree was too large to look through */
 	bool open_to_all; /* read and write of everything: device nodes may be made as well */
 	bool exec_checked;
-	opset lost;       /* no grant may carry these: a named object has other names we can't find */
-	opset inexact;    /* the baseline grants less than the policy allows */
+	opset lost;    /* no grant may carry these: a named object has other names we can't find */
+	opset inexact; /* the baseline grants less than the policy allows */
 	bool refer_missing;
 	const struct rule *lost_by[OP_COUNT];
 	const struct rule *exec_problem;
@@ -107,16 +107,16 @@ opset planner_plain_ops(const struct planner *p, const struct verdicts *v);
 
 /* What rules say strictly beneath a directory with the verdicts V. */
 struct beneath {
-	opset holes;          /* ops with a hole */
-	opset deep;           /* of these, at any depth: no child is free of it */
-	opset allowed;        /* ops that some rule allows */
-	bool differs;         /* some name has another verdict for some op: moves would tell */
+	opset holes;   /* ops with a hole */
+	opset deep;    /* of these, at any depth: no child is free of it */
+	opset allowed; /* ops that some rule allows */
+	bool differs;  /* some name has another verdict for some op: moves would tell */
 	bool differs_deep;
-	opset scattered;      /* a glob allows children that only a listing finds */
-	bool devices;         /* names of devices */
+	opset scattered;		    /* a glob allows children that only a listing finds */
+	bool devices;			    /* names of devices */
 	const struct rule *cause[OP_COUNT]; /* of the first hole */
 	const struct rule *differs_cause;
-	const struct rule *exec_glob;       /* of a deep hole of exec */
+	const struct rule *exec_glob; /* of a deep hole of exec */
 };
 void planner_beneath(const struct planner *p, const char *dir, size_t len, unsigned depth,
 		     const struct verdicts *v, struct beneath *ret);
@@ -146,8 +146,8 @@ void grant_list_settle(struct grant_list *l);
 uint64_t grant_list_rights(const struct grant_list *l, const char *path, size_t len);
 void *plan_grow(void *items, size_t n, size_t *cap, size_t size);
 /* "FILE:LINE: text", and -EINVAL. */
-__attribute__((format(printf, 3, 4)))
-int planner_refuse(struct planner *p, const struct rule *rule, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) int planner_refuse(struct planner *p, const struct rule *rule,
+							 const char *fmt, ...);
 void rule_where(const struct rule *rule, char *buf, size_t size);
 opset rule_effective_ops(const struct rule *rule);
 char *path_parent(const char *path, size_t len);

@@ -1,4 +1,3 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/command/command.h"
-int command_explain(int argc, char **argv) { (void)argc; (void)argv; return 2; }
 int command_doctor(int argc, char **argv) { (void)argc; (void)argv; return 1; }

@@ -3,9 +3,11 @@
  */
 #include "test_plan_tree.h"
 
-#define HOME_TREE \
-	"f /usr/bin/cc\nf /usr/bin/ld\nf /usr/lib/libc.so\nf /etc/passwd\nd /tmp/t\nc /dev/null\nc /dev/tty\nd /dev/pts\n" \
-	"f /home/u/proj/a.c\nf /home/u/proj/src/b.c\nf /home/u/proj/.git/config\nf /home/u/proj/.git/hooks/pre\n" \
+#define HOME_TREE                                                                                            \
+	"f /usr/bin/cc\nf /usr/bin/ld\nf /usr/lib/libc.so\nf /etc/passwd\nd /tmp/t\nc /dev/null\nc "         \
+	"/dev/tty\nd /dev/pts\n"                                                                             \
+	"f /home/u/proj/a.c\nf /home/u/proj/src/b.c\nf /home/u/proj/.git/config\nf "                         \
+	"/home/u/proj/.git/hooks/pre\n"                                                                      \
 	"d /home/u/proj/.git/objects\nf /home/u/.ssh/id\nf /home/u/.ssh/known_hosts\nf /home/u/.npmrc\n"
 
 struct world {
@@ -37,7 +39,8 @@ static bool in(const struct world *w, uint64_t rights, const char *path)
 {
 	const struct entry *e = tree_find(w->tree, path);
 
-	return plan_in_baseline(w->plan, rights, path, strlen(path), e ? e->node.dev : 0, e ? e->node.ino : 0);
+	return plan_in_baseline(w->plan, rights, path, strlen(path), e ? e->node.dev : 0,
+				e ? e->node.ino : 0);
 }
 
 static bool upper_has(const struct world *w, uint64_t rights, const char *path)
@@ -69,7 +72,8 @@ static void grants_a_tree_without_holes_whole(void **state)
 	assert_int_equal(w.plan->n_baseline, 2);
 	assert_true(in(&w, LL_READ_FILE | LL_READ_DIR | LL_EXECUTE, "/usr/lib/new"));
 	assert_false(in(&w, LL_WRITE_FILE, "/usr/bin/cc"));
-	assert_true(in(&w, LL_MAKE_REG | LL_MAKE_DIR | LL_REMOVE_FILE | LL_REFER | LL_TRUNCATE, "/home/u/proj"));
+	assert_true(
+		in(&w, LL_MAKE_REG | LL_MAKE_DIR | LL_REMOVE_FILE | LL_REFER | LL_TRUNCATE, "/home/u/proj"));
 	assert_false(in(&w, LL_MAKE_CHAR, "/home/u/proj"));
 	assert_false(in(&w, LL_IOCTL_DEV, "/home/u/proj"));
 	assert_false(in(&w, LL_READ_FILE, "/home/u/.npmrc"));
@@ -90,7 +94,8 @@ static void grants_child_by_child_around_a_hole(void **state)
 	assert_true(in(&w, LL_READ_FILE, "/home/u/proj/.git/hooks/pre"));
 	assert_false(in(&w, LL_WRITE_FILE, "/home/u/proj/.git/hooks/pre"));
 	assert_true(in(&w, LL_WRITE_FILE, "/home/u/proj/.git/config"));
-	assert_true(in(&w, LL_WRITE_FILE | LL_MAKE_REG | LL_REMOVE_FILE | LL_REFER, "/home/u/proj/.git/objects"));
+	assert_true(
+		in(&w, LL_WRITE_FILE | LL_MAKE_REG | LL_REMOVE_FILE | LL_REFER, "/home/u/proj/.git/objects"));
 	assert_true(in(&w, LL_MAKE_REG | LL_REFER, "/home/u/proj/src"));
 	/* No name moves in a directory with a hole, nor above it. */
 	assert_false(in(&w, LL_MAKE_REG, "/home/u/proj/.git"));
@@ -181,7 +186,8 @@ static void leaves_a_directory_with_too_many_children_to_the_supervisor(void **s
 
 static void makes_names_of_mounts_holes(void **state)
 {
-	struct world w = world(HOME_TREE "m /srv/copy /home/u\nf /srv/copy/x\n", "allow ro /srv\nallow ro $PWD\ndeny read ~/.ssh", 7);
+	struct world w = world(HOME_TREE "m /srv/copy /home/u\nf /srv/copy/x\n",
+			       "allow ro /srv\nallow ro $PWD\ndeny read ~/.ssh", 7);
 	struct verdict v;
 
 	(void)state;
@@ -197,7 +203,8 @@ static void makes_names_of_mounts_holes(void **state)
 
 static void closes_the_other_name_of_a_globs_directory(void **state)
 {
-	struct world w = world(HOME_TREE "m /srv/copy /home/u/proj\n", "allow ro /srv\nallow ro $PWD\ndeny read $PWD/*.key", 7);
+	struct world w = world(HOME_TREE "m /srv/copy /home/u/proj\n",
+			       "allow ro /srv\nallow ro $PWD\ndeny read $PWD/*.key", 7);
 
 	(void)state;
 	assert_false(in(&w, LL_READ_FILE, "/srv/copy/a.key"));
@@ -208,7 +215,8 @@ static void closes_the_other_name_of_a_globs_directory(void **state)
 
 static void covers_a_link_and_what_it_leads_to(void **state)
 {
-	struct world w = world(HOME_TREE "l /home/u/proj/l /home/u/proj/src/b.c\n", "allow all $PWD\ndeny read $PWD/l", 7);
+	struct world w = world(HOME_TREE "l /home/u/proj/l /home/u/proj/src/b.c\n",
+			       "allow all $PWD\ndeny read $PWD/l", 7);
 
 	(void)state;
 	assert_false(in(&w, LL_READ_FILE, "/home/u/proj/src/b.c"));
@@ -221,7 +229,8 @@ static void covers_a_link_and_what_it_leads_to(void **state)
 static void names_objects_by_inode(void **state)
 {
 	struct world w = world(HOME_TREE, "allow all $PWD\ndeny write $PWD/a.c\ndeny all ~/.ssh", 7);
-	const struct entry *file = tree_find(w.tree, "/home/u/proj/a.c"), *dir = tree_find(w.tree, "/home/u/.ssh");
+	const struct entry *file = tree_find(w.tree, "/home/u/proj/a.c"),
+			   *dir = tree_find(w.tree, "/home/u/.ssh");
 
 	(void)state;
 	assert_string_equal(plan_named(w.plan, file->node.dev, file->node.ino)->path, "/home/u/proj/a.c");
@@ -232,7 +241,8 @@ static void names_objects_by_inode(void **state)
 
 static void loses_the_operation_of_a_hole_with_unknown_links(void **state)
 {
-	struct world w = world(HOME_TREE "f /home/u/key\nh /home/u/proj/k /home/u/key\n", "allow all $PWD\ndeny read ~/key", 7);
+	struct world w = world(HOME_TREE "f /home/u/key\nh /home/u/proj/k /home/u/key\n",
+			       "allow all $PWD\ndeny read ~/key", 7);
 
 	(void)state;
 	assert_false(in(&w, LL_READ_FILE, "/home/u/proj/k"));
@@ -243,7 +253,8 @@ static void loses_the_operation_of_a_hole_with_unknown_links(void **state)
 
 static void finds_a_link_beside_the_hole(void **state)
 {
-	struct world w = world(HOME_TREE "f /usr/bin/perl\nh /usr/bin/perl5 /usr/bin/perl\n", "allow rx /usr\ndeny exec /usr/bin/perl", 7);
+	struct world w = world(HOME_TREE "f /usr/bin/perl\nh /usr/bin/perl5 /usr/bin/perl\n",
+			       "allow rx /usr\ndeny exec /usr/bin/perl", 7);
 
 	(void)state;
 	assert_non_null(w.plan);
@@ -265,7 +276,8 @@ static void looks_for_links_out_of_never_trees(void **state)
 	assert_string_equal(plan_named(w.plan, key->node.dev, key->node.ino)->path, "/home/u/.aws/sub/key");
 	world_end(&w);
 	/* Both names inside: nothing is lost. */
-	w = world(HOME_TREE "f /home/u/.aws/key\nh /home/u/.aws/k /home/u/.aws/key\n", "allow all $PWD\nnever read ~/.aws", 7);
+	w = world(HOME_TREE "f /home/u/.aws/key\nh /home/u/.aws/k /home/u/.aws/key\n",
+		  "allow all $PWD\nnever read ~/.aws", 7);
 	assert_true(in(&w, LL_READ_FILE, "/home/u/proj/src/b.c"));
 	world_end(&w);
 }
@@ -285,7 +297,8 @@ static void follows_files_by_inode_until_they_are_replaced(void **state)
 	plan_forget(w.plan, path, strlen(path));
 	assert_false(in(&w, LL_READ_FILE, path));
 	/* The new file must be in reach of the workers. */
-	assert_true(upper_has(&w, LL_READ_FILE | LL_WRITE_FILE | LL_MAKE_REG | LL_REMOVE_FILE, "/home/u/new"));
+	assert_true(
+		upper_has(&w, LL_READ_FILE | LL_WRITE_FILE | LL_MAKE_REG | LL_REMOVE_FILE, "/home/u/new"));
 	assert_int_equal(w.plan->opens, TRAP_OPENS_ALL);
 	world_end(&w);
 }
@@ -357,7 +370,9 @@ static void never_grants_another_process_view(void **state)
 
 static void bounds_workers_by_what_could_be_allowed(void **state)
 {
-	struct world w = world(HOME_TREE, "allow all $PWD\ndeny w $PWD/.git/hooks\nask read ~/.npmrc\nallow all ~/.cache/x/y", 7);
+	struct world w =
+		world(HOME_TREE,
+		      "allow all $PWD\ndeny w $PWD/.git/hooks\nask read ~/.npmrc\nallow all ~/.cache/x/y", 7);
 
 	(void)state;
 	assert_true(upper_has(&w, LL_MAKE_REG | LL_REMOVE_DIR | LL_REFER | LL_EXECUTE, "/home/u/proj"));
@@ -382,7 +397,8 @@ static void has_no_right_that_the_kernel_lacks(void **state)
 {
 	(void)state;
 	for (int abi = 0; abi <= 10; abi++) {
-		struct world w = world(HOME_TREE, "allow all $PWD\nallow rw /dev/null\nallow rx /usr\nreport none", abi);
+		struct world w = world(HOME_TREE,
+				       "allow all $PWD\nallow rw /dev/null\nallow rx /usr\nreport none", abi);
 		uint64_t rights = landlock_fs_rights(abi);
 
 		assert_non_null(w.plan);
@@ -391,13 +407,17 @@ static void has_no_right_that_the_kernel_lacks(void **state)
 			assert_int_equal(w.plan->baseline[i].rights & ~rights, 0);
 		for (size_t i = 0; i < w.plan->n_upper; i++)
 			assert_int_equal(w.plan->upper[i].rights & ~rights, 0);
-		assert_int_equal(in(&w, plan_op_rights(w.plan, OP_WRITE, false), "/home/u/proj/a.c"), abi >= 3);
+		assert_int_equal(in(&w, plan_op_rights(w.plan, OP_WRITE, false), "/home/u/proj/a.c"),
+				 abi >= 3);
 		assert_int_equal(in(&w, LL_REFER, "/home/u/proj"), abi >= 2);
-		assert_int_equal(in(&w, plan_op_rights(w.plan, OP_CONNECT, false), "/home/u/proj/s"), abi >= 9);
+		assert_int_equal(in(&w, plan_op_rights(w.plan, OP_CONNECT, false), "/home/u/proj/s"),
+				 abi >= 9);
 		assert_false(in(&w, plan_op_rights(w.plan, OP_META, false), "/home/u/proj/a.c"));
 		assert_int_equal(w.plan->trap[CALL_NAME], abi < 2);
 		assert_int_equal(w.plan->trap[CALL_TRUNCATE], abi < 3);
-		assert_int_equal(w.plan->opens, abi == 0 ? TRAP_OPENS_ALL : abi < 3 ? TRAP_OPENS_WRITES : TRAP_OPENS_NONE);
+		assert_int_equal(w.plan->opens, abi == 0  ? TRAP_OPENS_ALL
+						: abi < 3 ? TRAP_OPENS_WRITES
+							  : TRAP_OPENS_NONE);
 		assert_int_equal(w.plan->handled_net, abi >= 4 ? LL_NET_BIND_TCP | LL_NET_CONNECT_TCP : 0);
 		assert_int_equal(w.plan->scoped, abi >= 6 ? LL_SCOPE_SIGNAL | LL_SCOPE_ABSTRACT_UNIX : 0);
 		world_end(&w);
@@ -411,7 +431,7 @@ static void emulates_everything_without_landlock(void **state)
 	(void)state;
 	assert_int_equal(w.plan->n_baseline + w.plan->n_upper, 0);
 	assert_int_equal(w.plan->opens, TRAP_OPENS_ALL);
-	for (int class = CALL_OPEN; class < CALL_CHDIR; class++)
+	for (int class = CALL_OPEN; class < CALL_CHDIR; class ++)
 		assert_true(w.plan->trap[class]);
 	assert_false(in(&w, LL_READ_FILE, "/etc/passwd"));
 	world_end(&w);
@@ -503,7 +523,8 @@ static void refuses_checked_exec_without_ptrace(void **state)
 
 	(void)state;
 	assert_int_equal(plan_with(&w, "allow rx /usr\ndeny exec /usr/bin/ld\nexec-holes checked",
-				   (struct plan_caps){.landlock_abi = 7, .supervisor = true}), -EINVAL);
+				   (struct plan_caps){.landlock_abi = 7, .supervisor = true}),
+			 -EINVAL);
 	assert_non_null(strstr(w.error.text, "ptrace"));
 	world_end(&w);
 }
@@ -518,7 +539,10 @@ static void says_which_rule_needs_a_supervisor(void **state)
 	assert_non_null(strstr(w.error.text, "my.policy:2: needs a supervisor (deny read **/.env)"));
 	world_end(&w);
 	w = (struct world){.tree = tree_new(HOME_TREE)};
-	assert_int_equal(plan_with(&w, "allow rx /usr\nallow read,list,write,create,delete $PWD\ndeny read ~/.ssh", alone), 0);
+	assert_int_equal(
+		plan_with(&w, "allow rx /usr\nallow read,list,write,create,delete $PWD\ndeny read ~/.ssh",
+			  alone),
+		0);
 	assert_int_equal(w.plan->opens, TRAP_OPENS_NONE);
 	world_end(&w);
 	w = (struct world){.tree = tree_new(HOME_TREE)};

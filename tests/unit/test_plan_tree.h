@@ -28,7 +28,9 @@ struct entry {
 struct tree {
 	struct entry entries[TREE_MAX];
 	unsigned n;
-	struct { char at[128], shows[128]; } mounts[16];
+	struct {
+		char at[128], shows[128];
+	} mounts[16];
 	unsigned n_mounts;
 	unsigned lists, lookups;
 };
@@ -58,7 +60,8 @@ static struct entry *tree_add(struct tree *t, enum node_kind kind, const char *p
 	assert_true(t->n < TREE_MAX);
 	e = &t->entries[t->n++];
 	snprintf(e->path, sizeof(e->path), "%s", path);
-	e->node = (struct node_info){.kind = kind, .dev = 7, .ino = 100 + t->n, .nlink = kind == NODE_DIR ? 2 : 1};
+	e->node = (struct node_info){
+		.kind = kind, .dev = 7, .ino = 100 + t->n, .nlink = kind == NODE_DIR ? 2 : 1};
 	return e;
 }
 
@@ -69,7 +72,8 @@ static __attribute__((unused)) struct tree *tree_new(const char *text)
 
 	tree_add(t, NODE_DIR, "/");
 	tree_add(t, NODE_DIR, "/proc");
-	for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+	for (const char *line = text; line && *line;
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		struct entry *e, *o;
 		int n = sscanf(line, " %c %127s %127s", &kind, path, other);
 
@@ -173,8 +177,10 @@ static int tree_aliases(void *ctx, const char *path, struct plan_alias **ret, si
 static const char *tree_variable(void *ctx, const char *name)
 {
 	(void)ctx;
-	return strcmp(name, "HOME") == 0 ? "/home/u" : strcmp(name, "PWD") == 0 ? "/home/u/proj"
-	     : strcmp(name, "TMPDIR") == 0 ? "/tmp/t" : NULL;
+	return strcmp(name, "HOME") == 0     ? "/home/u"
+	       : strcmp(name, "PWD") == 0    ? "/home/u/proj"
+	       : strcmp(name, "TMPDIR") == 0 ? "/tmp/t"
+					     : NULL;
 }
 
 static const char *tree_home(void *ctx, const char *user)
@@ -224,11 +230,15 @@ static int tree_no_profile(void *ctx, const char *name, char **ret_path, bool *r
 }
 
 /* BUILTIN may be NULL. NULL is returned if the policy is refused. */
-static __attribute__((unused)) struct policy *tree_policy(struct tree *t, const char *builtin, const char *text)
+static __attribute__((unused)) struct policy *tree_policy(struct tree *t, const char *builtin,
+							  const char *text)
 {
-	static struct policy_host host = {.read_file = tree_no_file, .find_profile = tree_no_profile,
-					  .get_variable = tree_variable, .home_of = tree_home,
-					  .resolve = tree_resolve, .profile_names = tree_profiles};
+	static struct policy_host host = {.read_file = tree_no_file,
+					  .find_profile = tree_no_profile,
+					  .get_variable = tree_variable,
+					  .home_of = tree_home,
+					  .resolve = tree_resolve,
+					  .profile_names = tree_profiles};
 	struct policy_error error = {""};
 	struct policy *p;
 	int r = 0;
