@@ -41,13 +41,13 @@ static int never_error(struct policy *p, const struct rule *rule, const struct r
 
 	if (implicit)
 		return place_error(&p->error, &at, 0, "has no effect, the file is in use by sluice itself (%s): remove that line",
-				   shown(never->text, strlen(never->text)));
-	if (never->n_names > 0 && rule->n_names > 0 && pattern_equal(&rule->names[0], &never->names[0]))
+				   shown_source(never->text, strlen(never->text)));
+	if (rule->n_names == 0 || pattern_equal(&rule->names[0], &never->names[0]))
 		return place_error(&p->error, &at, 0, "has no effect, %s says \"%s\": remove one of the two", place_shown(&other),
-				   shown(never->text, strlen(never->text)));
+				   shown_source(never->text, strlen(never->text)));
 	return place_error(&p->error, &at, 0, "has no effect, %s says \"%s\": remove that line, or make it \"deny%s\", which "
-			   "a nearer allow does lift", place_shown(&other), shown(never->text, strlen(never->text)),
-			   shown(never->text + strlen("never"), strlen(never->text) - strlen("never")));
+			   "a nearer allow does lift", place_shown(&other), shown_source(never->text, strlen(never->text)),
+			   shown_source(never->text + strlen("never"), strlen(never->text) - strlen("never")));
 }
 
 /* Rules that lie whole under nevers. */
@@ -180,7 +180,7 @@ static int check_idle(struct policy *p)
 		other = &p->rules[idle[i].taken_by];
 		by = (struct place){other->file, other->line};
 		return place_error(&p->error, &at, p->drafts[i].column, "has no effect, %s says \"%s\": remove one of the two",
-				   place_shown(&by), shown(other->text, strlen(other->text)));
+				   place_shown(&by), shown_source(other->text, strlen(other->text)));
 	}
 	return 0;
 }

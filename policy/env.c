@@ -36,7 +36,7 @@ static int parse_pattern(struct policy *p, struct lexer *lx, const struct word *
 		return fail_word(lx, w, "an empty word names no variable: remove it");
 	if (strchr(w->bytes, '='))
 		return fail_word(lx, w, "a name holds no \"=\": write \"env set %s\" to give it a value",
-				 shown(w->raw, w->raw_len));
+				 shown_source(w->raw, w->raw_len));
 	bare = arena_alloc(&p->arena, w->len);
 	if (!bare)
 		return -ENOMEM;
@@ -62,7 +62,7 @@ static int parse_set(struct policy *p, struct lexer *lx, const struct word *keyw
 		return fail_word(lx, keyword, "nothing is set: write \"env set NAME=VALUE\"");
 	equals = strchr(w.bytes, '=');
 	if (!equals || equals == w.bytes)
-		return fail_word(lx, &w, "\"%s\" has no %s: write \"env set NAME=VALUE\"", shown(w.raw, w.raw_len),
+		return fail_word(lx, &w, "\"%s\" has no %s: write \"env set NAME=VALUE\"", shown_source(w.raw, w.raw_len),
 				 equals ? "name" : "\"=\"");
 	r = lexer_next(lx, WORD_VALUE, &more);
 	if (r < 0)

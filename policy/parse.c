@@ -105,10 +105,10 @@ static int relative_error(struct lexer *lx, const struct statement *st, const st
 	for (base = end; base > w->raw && base[-1] != '/'; base--)
 		;
 	if (base == end)
-		return fail_word(lx, w, "\"%s\" is relative: write $PWD/%s", shown(w->raw, w->raw_len),
-				 shown(w->raw, w->raw_len));
-	return fail_word(lx, w, "\"%s\" is relative: write $PWD/%s, or **/%s for any place", shown(w->raw, w->raw_len),
-			 shown(w->raw, w->raw_len), shown(base, (size_t)(end - base)));
+		return fail_word(lx, w, "\"%s\" is relative: write $PWD/%s", shown_source(w->raw, w->raw_len),
+				 shown_source(w->raw, w->raw_len));
+	return fail_word(lx, w, "\"%s\" is relative: write $PWD/%s, or **/%s for any place", shown_source(w->raw, w->raw_len),
+			 shown_source(w->raw, w->raw_len), shown_source(base, (size_t)(end - base)));
 }
 
 /* On the command line: W as it stands in the working directory. */
@@ -280,7 +280,7 @@ static int parse_targets(struct policy *p, const struct source *source, struct l
 		}
 		if (modifiers)
 			return fail_word(lx, &w, "\"%s\" stands behind the end of the rule: put targets before \"as\", \"quiet\" "
-					 "and \"audit\"", shown(w.raw, w.raw_len));
+					 "and \"audit\"", shown_source(w.raw, w.raw_len));
 		r = parse_target(p, lx, st, &w, next);
 		if (r < 0)
 			return r;
@@ -426,7 +426,7 @@ static int parse_include(struct policy *p, const struct source *source, struct l
 		return r;
 	if (r > 0)
 		return fail_word(lx, &more, "one include names one file: write \"include %s\" on a line of its own",
-				 shown(more.raw, more.raw_len));
+				 shown_source(more.raw, more.raw_len));
 	return policy_include(p, source, &lx->place, &w);
 }
 

@@ -162,10 +162,10 @@ static int check_variables(struct policy *p)
 		if (strcmp(draft->variable, "PWD") != 0)
 			return place_error(&p->error, &place, draft->column, "$%s leads to %s, and \"%s\" would open everything in "
 					   "it: unset it, or give it a directory of its own", draft->variable, where,
-					   shown(rule->text, strlen(rule->text)));
+					   shown_source(rule->text, strlen(rule->text)));
 		return place_error(&p->error, &place, 0, "the working directory is %s, and \"%s\" would let the command "
 				   "change everything in it: go into a project, or say which part: -p base --allow "
-				   "all:~/thing", where, shown(rule->text, strlen(rule->text)));
+				   "all:~/thing", where, shown_source(rule->text, strlen(rule->text)));
 	}
 	return 0;
 }

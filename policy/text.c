@@ -106,6 +106,14 @@ size_t escape_bytes(char *buf, size_t size, const char *s, size_t len)
 	return finish(&o);
 }
 
+size_t escape_source(char *buf, size_t size, const char *s, size_t len)
+{
+	struct out o = {buf, size, 0};
+
+	put_escaped(&o, s, len, "");
+	return finish(&o);
+}
+
 size_t policy_format_word(char *buf, size_t size, const char *path, size_t len, const char *home)
 {
 	struct out o = {buf, size, 0};

@@ -6,6 +6,7 @@
  * nothing that stands in the environment can become syntax.
  */
 #include "policy/word.h"
+#include "policy/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -43,6 +44,15 @@ const char *shown(const char *s, size_t len)
 	char *buf = shown_buffer();
 
 	if (escape_bytes(buf, SHOWN_MAX, s, len) >= SHOWN_MAX)
+		strcpy(buf + SHOWN_MAX - 4, "...");
+	return buf;
+}
+
+const char *shown_source(const char *s, size_t len)
+{
+	char *buf = shown_buffer();
+
+	if (escape_source(buf, SHOWN_MAX, s, len) >= SHOWN_MAX)
 		strcpy(buf + SHOWN_MAX - 4, "...");
 	return buf;
 }

@@ -54,3 +54,5 @@ __attribute__((format(printf, 4, 5))) int place_error(struct policy_error *error
 const char *place_shown(const struct place *place);
 /* S escaped and cut to what an error can show; valid for the next three calls on this thread. */
 const char *shown(const char *s, size_t len);
+/* The same for text of the policy, whose backslashes are escapes already. */
+const char *shown_source(const char *s, size_t len);
