@@ -8,7 +8,7 @@
 
 #define CHUNK_MIN 4096u
 #define CHUNK_MAX (1u << 20)
-#define ALIGN 16u
+#define ALIGN	  16u
 
 struct arena_chunk {
 	struct arena_chunk *next;

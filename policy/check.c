@@ -40,14 +40,19 @@ static int never_error(struct policy *p, const struct rule *rule, const struct r
 	struct place at = {rule->file, rule->line}, other = {never->file, never->line};
 
 	if (implicit)
-		return place_error(&p->error, &at, 0, "has no effect, the file is in use by sluice itself (%s): remove that line",
-				   shown_source(never->text, strlen(never->text)));
+		return place_error(
+			&p->error, &at, 0,
+			"has no effect, the file is in use by sluice itself (%s): remove that line",
+			shown_source(never->text, strlen(never->text)));
 	if (rule->n_names == 0 || pattern_equal(&rule->names[0], &never->names[0]))
-		return place_error(&p->error, &at, 0, "has no effect, %s says \"%s\": remove one of the two", place_shown(&other),
-				   shown_source(never->text, strlen(never->text)));
-	return place_error(&p->error, &at, 0, "has no effect, %s says \"%s\": remove that line, or make it \"deny%s\", which "
-			   "a nearer allow does lift", place_shown(&other), shown_source(never->text, strlen(never->text)),
-			   shown_source(never->text + strlen("never"), strlen(never->text) - strlen("never")));
+		return place_error(&p->error, &at, 0, "has no effect, %s says \"%s\": remove one of the two",
+				   place_shown(&other), shown_source(never->text, strlen(never->text)));
+	return place_error(
+		&p->error, &at, 0,
+		"has no effect, %s says \"%s\": remove that line, or make it \"deny%s\", which "
+		"a nearer allow does lift",
+		place_shown(&other), shown_source(never->text, strlen(never->text)),
+		shown_source(never->text + strlen("never"), strlen(never->text) - strlen("never")));
 }
 
 /* Rules that lie whole under nevers. */
@@ -70,8 +75,9 @@ static int check_under_never(struct policy *p)
 		for (size_t k = 0; k < n_nevers && left; k++) {
 			const struct rule *never = &p->rules[nevers[k]];
 			bool implicit = p->drafts[nevers[k]].implicit;
-			bool counts = implicit ? rule->rank > RANK_BUILTIN && rule->action != ACTION_DENY :
-				      rule->action == ACTION_DENY ? never->rank == rule->rank : never->rank <= rule->rank;
+			bool counts = implicit ? rule->rank > RANK_BUILTIN && rule->action != ACTION_DENY
+				      : rule->action == ACTION_DENY ? never->rank == rule->rank
+								    : never->rank <= rule->rank;
 
 			if (counts && (left & never->ops) && rule_covered(rule, never)) {
 				left &= (opset)~never->ops;
@@ -108,7 +114,8 @@ static opset taken_over(const struct policy *p, size_t rule, size_t other)
 {
 	const struct rule *r = &p->rules[rule], *o = &p->rules[other];
 
-	if (rule == other || r->rank != o->rank || r->net != o->net || p->drafts[rule].implicit || p->drafts[other].implicit)
+	if (rule == other || r->rank != o->rank || r->net != o->net || p->drafts[rule].implicit ||
+	    p->drafts[other].implicit)
 		return 0;
 	if (o->action > r->action)
 		return r->ops & o->ops;
@@ -131,7 +138,8 @@ static void compare_group(const struct policy *p, struct idleness *idle, const s
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < n; k++) {
 			size_t rule = group[i].rule;
-			unsigned which = p->rules[rule].n_names > 1 && group[i].name == &p->rules[rule].names[1];
+			unsigned which =
+				p->rules[rule].n_names > 1 && group[i].name == &p->rules[rule].names[1];
 			opset taken = taken_over(p, rule, group[k].rule);
 
 			idle[rule].left[which] &= (opset)~taken;
@@ -179,8 +187,9 @@ static int check_idle(struct policy *p)
 			continue;
 		other = &p->rules[idle[i].taken_by];
 		by = (struct place){other->file, other->line};
-		return place_error(&p->error, &at, p->drafts[i].column, "has no effect, %s says \"%s\": remove one of the two",
-				   place_shown(&by), shown_source(other->text, strlen(other->text)));
+		return place_error(&p->error, &at, p->drafts[i].column,
+				   "has no effect, %s says \"%s\": remove one of the two", place_shown(&by),
+				   shown_source(other->text, strlen(other->text)));
 	}
 	return 0;
 }

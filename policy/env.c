@@ -5,20 +5,20 @@
  * rank that has one gives each name its value. Names are patterns whether quoted or not, since the shell
  * has taught everyone to quote them, and no variable has a wildcard in its name.
  */
-#include "policy/private.h"
+#include "policy/parse.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define fail_word(lx, w, ...) place_error((lx)->error, &(lx)->place, (w)->column, __VA_ARGS__)
 
 static const char *const env_words[] = {"unset", "keep", "set", NULL};
 
 static int add_entry(struct policy *p, const struct env_entry *entry)
 {
 	if (p->n_env == RULES_MAX)
-		return place_error(&p->error, &entry->place, 0, "more than %d names of variables: use patterns", RULES_MAX);
-	p->env_entries = arena_grow(&p->arena, p->env_entries, p->n_env, &p->cap_env, sizeof(*p->env_entries));
+		return place_error(&p->error, &entry->place, 0,
+				   "more than %d names of variables: use patterns", RULES_MAX);
+	p->env_entries =
+		arena_grow(&p->arena, p->env_entries, p->n_env, &p->cap_env, sizeof(*p->env_entries));
 	if (!p->env_entries)
 		return -ENOMEM;
 	p->env_entries[p->n_env++] = *entry;
@@ -62,13 +62,15 @@ static int parse_set(struct policy *p, struct lexer *lx, const struct word *keyw
 		return fail_word(lx, keyword, "nothing is set: write \"env set NAME=VALUE\"");
 	equals = strchr(w.bytes, '=');
 	if (!equals || equals == w.bytes)
-		return fail_word(lx, &w, "\"%s\" has no %s: write \"env set NAME=VALUE\"", shown_source(w.raw, w.raw_len),
-				 equals ? "name" : "\"=\"");
+		return fail_word(lx, &w, "\"%s\" has no %s: write \"env set NAME=VALUE\"",
+				 shown_source(w.raw, w.raw_len), equals ? "name" : "\"=\"");
 	r = lexer_next(lx, WORD_VALUE, &more);
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return fail_word(lx, &more, "a second value: quote blanks, or write another \"env set\" on a line of its own");
+		return fail_word(
+			lx, &more,
+			"a second value: quote blanks, or write another \"env set\" on a line of its own");
 	entry->rule.name = arena_copy(&p->arena, w.bytes, (size_t)(equals - w.bytes));
 	entry->rule.value = equals + 1;
 	return entry->rule.name ? add_entry(p, entry) : -ENOMEM;
@@ -98,8 +100,8 @@ int env_parse(struct policy *p, const struct source *source, struct lexer *lx)
 	else {
 		near = suggest(keyword.bytes, env_words);
 		return near ? fail_word(lx, &keyword, "unknown word \"%s\": did you mean \"%s\"?",
-					shown(keyword.bytes, keyword.len), near) :
-			      fail_word(lx, &keyword, "unknown word \"%s\": write unset, keep or set",
+					shown(keyword.bytes, keyword.len), near)
+			    : fail_word(lx, &keyword, "unknown word \"%s\": write unset, keep or set",
 					shown(keyword.bytes, keyword.len));
 	}
 	while ((r = lexer_next(lx, WORD_PLAIN, &w)) > 0) {
@@ -126,10 +128,12 @@ static int check_keep(struct policy *p, const struct env_entry *keep)
 
 		if (e->rule.action == ENV_UNSET && e->rule.rank >= keep->rule.rank &&
 		    entry_matches(e, keep->rule.name, strlen(keep->rule.name)))
-			return place_error(&p->error, &keep->place, 0, "\"env keep %s\" has no effect, %s says \"env unset %s\", "
-					   "and only a keep of a higher rank lifts that: remove one of the two",
-					   shown(keep->rule.name, strlen(keep->rule.name)), place_shown(&e->place),
-					   shown(e->rule.name, strlen(e->rule.name)));
+			return place_error(
+				&p->error, &keep->place, 0,
+				"\"env keep %s\" has no effect, %s says \"env unset %s\", "
+				"and only a keep of a higher rank lifts that: remove one of the two",
+				shown(keep->rule.name, strlen(keep->rule.name)), place_shown(&e->place),
+				shown(e->rule.name, strlen(e->rule.name)));
 	}
 	return 0;
 }
@@ -146,8 +150,10 @@ static int check_set(struct policy *p, size_t index)
 			continue;
 		if (e->rule.rank > set->rule.rank || (e->rule.rank == set->rule.rank && i < index)) {
 			if (e->rule.rank == set->rule.rank && strcmp(e->rule.value, set->rule.value) != 0)
-				return place_error(&p->error, &set->place, 0, "sets %s to another value than %s: remove one of the two",
-						   shown(set->rule.name, strlen(set->rule.name)), place_shown(&e->place));
+				return place_error(&p->error, &set->place, 0,
+						   "sets %s to another value than %s: remove one of the two",
+						   shown(set->rule.name, strlen(set->rule.name)),
+						   place_shown(&e->place));
 			return 0;
 		}
 	}

@@ -82,7 +82,10 @@ static int cycle_error(struct policy *p, const struct request *rq, const char *k
 static int load(struct policy *p, const struct request *rq)
 {
 	struct source source = {
-		.outer = rq->outer, .shown = rq->shown, .rank = rq->rank, .depth = rq->outer ? rq->outer->depth + 1 : 0,
+		.outer = rq->outer,
+		.shown = rq->shown,
+		.rank = rq->rank,
+		.depth = rq->outer ? rq->outer->depth + 1 : 0,
 	};
 	size_t len;
 	char *data;
@@ -99,11 +102,13 @@ static int load(struct policy *p, const struct request *rq)
 		if (p->loaded[i].rank == rq->rank && strcmp(p->loaded[i].path, source.path) == 0)
 			return 0;
 	if (source.depth == INCLUDE_DEPTH_MAX)
-		return fail_request(p, rq, "files include each other more than %d deep: put the rules into fewer files",
-				    INCLUDE_DEPTH_MAX);
+		return fail_request(
+			p, rq, "files include each other more than %d deep: put the rules into fewer files",
+			INCLUDE_DEPTH_MAX);
 	r = p->host.read_file ? p->host.read_file(p->host.ctx, rq->path, &data, &len) : -ENOENT;
 	if (r < 0)
-		return fail_request(p, rq, "\"%s\" can't be read: %s", shown(rq->path, strlen(rq->path)), strerror(-r));
+		return fail_request(p, rq, "\"%s\" can't be read: %s", shown(rq->path, strlen(rq->path)),
+				    strerror(-r));
 	p->loaded = arena_grow(&p->arena, p->loaded, p->n_loaded, &p->cap_loaded, sizeof(*p->loaded));
 	p->files = arena_grow(&p->arena, p->files, p->n_files + 1, &p->cap_files, sizeof(*p->files));
 	if (!p->loaded || !p->files) {
@@ -114,7 +119,8 @@ static int load(struct policy *p, const struct request *rq)
 	p->files[p->n_files++] = source.path;
 	p->files[p->n_files] = NULL;
 	if (len > FILE_SIZE_MAX)
-		r = fail_request(p, rq, "\"%s\" is larger than 1 MiB: no policy needs that", shown(rq->path, strlen(rq->path)));
+		r = fail_request(p, rq, "\"%s\" is larger than 1 MiB: no policy needs that",
+				 shown(rq->path, strlen(rq->path)));
 	else
 		r = policy_parse_text(p, &source, data, len);
 	free(data);
@@ -130,18 +136,24 @@ static int load_profile(struct policy *p, struct request *rq, const char *name)
 	int r = p->host.find_profile ? p->host.find_profile(p->host.ctx, name, &path, &builtin) : -ENOENT;
 
 	if (r == -EEXIST)
-		return fail_request(p, rq, "\"%s\" is a built-in profile, and ~/.config/sluice/%s.policy has the same name: "
-				    "rename your file", name, name);
+		return fail_request(
+			p, rq,
+			"\"%s\" is a built-in profile, and ~/.config/sluice/%s.policy has the same name: "
+			"rename your file",
+			name, name);
 	if (r == -ENOENT) {
 		near = suggest(name, p->host.profile_names ? p->host.profile_names(p->host.ctx) : none);
 		if (near)
 			return fail_request(p, rq, "there is no profile \"%s\": did you mean \"%s\"?",
 					    shown(name, strlen(name)), near);
-		return fail_request(p, rq, "there is no profile \"%s\": for a file, write its path with a slash, as in ./%s",
-				    shown(name, strlen(name)), shown(name, strlen(name)));
+		return fail_request(
+			p, rq,
+			"there is no profile \"%s\": for a file, write its path with a slash, as in ./%s",
+			shown(name, strlen(name)), shown(name, strlen(name)));
 	}
 	if (r < 0)
-		return fail_request(p, rq, "profile \"%s\" can't be read: %s", shown(name, strlen(name)), strerror(-r));
+		return fail_request(p, rq, "profile \"%s\" can't be read: %s", shown(name, strlen(name)),
+				    strerror(-r));
 	kept = arena_copy(&p->arena, path, strlen(path));
 	free(path);
 	rq->path = kept;
@@ -150,7 +162,8 @@ static int load_profile(struct policy *p, struct request *rq, const char *name)
 	return rq->path && rq->shown ? load(p, rq) : -ENOMEM;
 }
 
-int policy_include(struct policy *p, const struct source *source, const struct place *place, const struct word *w)
+int policy_include(struct policy *p, const struct source *source, const struct place *place,
+		   const struct word *w)
 {
 	struct request rq = {.outer = source, .place = *place, .column = w->column, .rank = source->rank};
 	const char *slash, *base;
@@ -159,7 +172,8 @@ int policy_include(struct policy *p, const struct source *source, const struct p
 		return fail_request(p, &rq, "an empty word names no file");
 	for (size_t i = 0; i < w->len; i++)
 		if (w->bare[i] && strchr("*?[", w->bytes[i]))
-			return place_error(&p->error, place, w->at[i], "an include names one file: no wildcards here");
+			return place_error(&p->error, place, w->at[i],
+					   "an include names one file: no wildcards here");
 	if (!strchr(w->bytes, '/'))
 		return load_profile(p, &rq, w->bytes);
 	rq.path = rq.shown = w->bytes;
@@ -191,7 +205,8 @@ static int add_policy(struct policy *p, const char *name)
 	sprintf(argument, "-p %s", name);
 	rq.place.file = argument;
 	if (!*name)
-		return fail_request(p, &rq, "an empty word names no policy: write a profile, or the path of a file");
+		return fail_request(p, &rq,
+				    "an empty word names no policy: write a profile, or the path of a file");
 	if (strcmp(name, "none") == 0)
 		return 0;
 	if (!strchr(name, '/'))

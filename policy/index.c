@@ -44,7 +44,8 @@ static uint32_t add_child(struct matcher *m, uint32_t parent, const struct compo
 	return child;
 }
 
-static void add_name(struct matcher *m, const struct pattern *pattern, const struct rule *rule, uint16_t number)
+static void add_name(struct matcher *m, const struct pattern *pattern, const struct rule *rule,
+		     uint16_t number)
 {
 	uint32_t node = 0;
 
@@ -139,7 +140,8 @@ static void note_parents(struct matcher *m, const struct pattern *pattern, uint1
 	size_t object;
 
 	if (!pattern->is_glob) {
-		if (matcher_decide(m, OP_CREATE, pattern->text, pattern->prefix_len, &object).action != ACTION_ALLOW)
+		if (matcher_decide(m, OP_CREATE, pattern->text, pattern->prefix_len, &object).action !=
+		    ACTION_ALLOW)
 			return;
 		node = at->parent;
 	}
@@ -164,11 +166,13 @@ static void decide_net(struct matcher *m, size_t n_rules, enum op op)
 			continue;
 		if (rule->action == ACTION_NEVER)
 			never = !never || rule_compare(rule, never) < 0 ? rule : never;
-		else if (!best || rule->rank > best->rank || (rule->rank == best->rank && rule_compare(rule, best) < 0))
+		else if (!best || rule->rank > best->rank ||
+			 (rule->rank == best->rank && rule_compare(rule, best) < 0))
 			best = rule;
 	}
-	m->net[op] = never ? matcher_verdict(never) : best ? matcher_verdict(best) :
-		     (struct verdict){.action = ACTION_DENY, .err = EACCES};
+	m->net[op] = never  ? matcher_verdict(never)
+		     : best ? matcher_verdict(best)
+			    : (struct verdict){.action = ACTION_DENY, .err = EACCES};
 }
 
 int matcher_build(struct policy *p)

@@ -47,8 +47,8 @@ struct verdict matcher_verdict(const struct rule *rule)
 
 static struct verdict verdict_default(enum op op)
 {
-	return op == OP_STAT ? (struct verdict){.action = ACTION_ALLOW} :
-			       (struct verdict){.action = ACTION_DENY, .err = EACCES};
+	return op == OP_STAT ? (struct verdict){.action = ACTION_ALLOW}
+			     : (struct verdict){.action = ACTION_DENY, .err = EACCES};
 }
 
 /* ---- walking ---- */
@@ -93,7 +93,8 @@ struct spoken {
 static void listen_glob(struct spoken *s, const struct rule *rule, size_t object)
 {
 	if (rule->action == ACTION_NEVER) {
-		if (object > s->never_object || (object == s->never_object && rule_compare(rule, s->never) < 0)) {
+		if (object > s->never_object ||
+		    (object == s->never_object && rule_compare(rule, s->never) < 0)) {
 			s->never_object = object;
 			s->never = rule;
 		}
@@ -109,8 +110,8 @@ static void listen_glob(struct spoken *s, const struct rule *rule, size_t object
 	}
 }
 
-static void listen_globs(const struct matcher *m, const struct node *node, opset bit, const char *path, size_t len,
-			 struct spoken *s)
+static void listen_globs(const struct matcher *m, const struct node *node, opset bit, const char *path,
+			 size_t len, struct spoken *s)
 {
 	for (uint32_t i = node->first_glob, end = i + node->n_globs; i < end; i++) {
 		const struct glob_ref *g = &m->globs[i];
@@ -137,7 +138,8 @@ static const struct rule *strictest_of_object(const struct matcher *m, const str
 	return strictest;
 }
 
-struct verdict matcher_decide(const struct matcher *m, enum op op, const char *path, size_t len, size_t *ret_object)
+struct verdict matcher_decide(const struct matcher *m, enum op op, const char *path, size_t len,
+			      size_t *ret_object)
 {
 	struct spoken spoken = {0};
 	const struct node *node = m->nodes;
@@ -190,7 +192,8 @@ struct verdict policy_decide(const struct policy *p, enum op op, const char *pat
 {
 	size_t object;
 
-	if (!p->matcher || len == 0 || path[0] != '/') /* no caller does this; if one does, nothing is granted */
+	if (!p->matcher || len == 0 ||
+	    path[0] != '/') /* no caller does this; if one does, nothing is granted */
 		return (struct verdict){.action = ACTION_DENY, .err = EACCES};
 	return matcher_decide(p->matcher, op, path, len, &object);
 }

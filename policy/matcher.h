@@ -26,10 +26,10 @@ struct node {
 	struct node_op ops[OP_COUNT];
 	/* read rarely */
 	uint32_t next_sibling;
-	uint32_t first_ref;    /* list of the literal rules with this object */
+	uint32_t first_ref; /* list of the literal rules with this object */
 	uint16_t path_len;
-	uint16_t mkdir_rule;   /* allows creating something beneath, so this directory may be made */
-	opset strict_below;    /* operations that a literal rule beneath asks about or refuses */
+	uint16_t mkdir_rule; /* allows creating something beneath, so this directory may be made */
+	opset strict_below;  /* operations that a literal rule beneath asks about or refuses */
 };
 
 struct node_ref {
@@ -80,7 +80,8 @@ static inline uint32_t matcher_child(const struct matcher *m, uint32_t parent, c
 		uint32_t child = m->slots[slot & m->slot_mask];
 		const struct node *n = &m->nodes[child];
 
-		if (child == 0 || (n->parent == parent && n->name_len == len && memcmp(n->name, name, len) == 0))
+		if (child == 0 ||
+		    (n->parent == parent && n->name_len == len && memcmp(n->name, name, len) == 0))
 			return child;
 	}
 }
@@ -90,4 +91,5 @@ const struct node *matcher_find(const struct matcher *m, const char *path, size_
 /* What RULE comes to when it decides. */
 struct verdict matcher_verdict(const struct rule *rule);
 /* policy_decide() that tells the object of the deciding rule (0: the default). */
-struct verdict matcher_decide(const struct matcher *m, enum op op, const char *path, size_t len, size_t *ret_object);
+struct verdict matcher_decide(const struct matcher *m, enum op op, const char *path, size_t len,
+			      size_t *ret_object);

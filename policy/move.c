@@ -39,7 +39,8 @@ static opset restricted_ops(const struct move *mv)
 	size_t object;
 
 	for (unsigned op = 0; op < OP_COUNT; op++)
-		if (op != OP_BIND && matcher_decide(mv->m, op, mv->old, mv->old_len, &object).action != ACTION_ALLOW)
+		if (op != OP_BIND &&
+		    matcher_decide(mv->m, op, mv->old, mv->old_len, &object).action != ACTION_ALLOW)
 			ops |= OPBIT(op);
 	for (uint32_t i = 0; i < mv->m->n_globs; i++) {
 		const struct glob_ref *g = &mv->m->globs[i];
@@ -69,8 +70,8 @@ static bool globs_differ(const struct move *mv)
 }
 
 /* DIR and the path from BASE down to NODE. Returns its length. */
-static size_t name_beneath(const struct matcher *m, const struct node *node, const struct node *base, const char *dir,
-			   size_t dir_len, char buf[PATH_ROOM])
+static size_t name_beneath(const struct matcher *m, const struct node *node, const struct node *base,
+			   const char *dir, size_t dir_len, char buf[PATH_ROOM])
 {
 	size_t base_len = base == m->nodes ? 0 : base->path_len, head = dir_len == 1 ? 0 : dir_len;
 	size_t len = head + (node->path_len - base_len), end = len;
@@ -85,7 +86,8 @@ static size_t name_beneath(const struct matcher *m, const struct node *node, con
 }
 
 /* The next node beneath BASE in depth-first order, or NULL. */
-static const struct node *next_beneath(const struct matcher *m, const struct node *node, const struct node *base)
+static const struct node *next_beneath(const struct matcher *m, const struct node *node,
+				       const struct node *base)
 {
 	if (node->first_child)
 		return &m->nodes[node->first_child];
@@ -111,13 +113,13 @@ static bool widens_beneath(const struct move *mv, const struct node *base)
 	return false;
 }
 
-bool policy_move_widens(const struct policy *p, const char *old, size_t old_len, const char *new, size_t new_len,
-			bool is_dir)
+bool policy_move_widens(const struct policy *p, const char *old, size_t old_len, const char *new,
+			size_t new_len, bool is_dir)
 {
 	struct move mv = {p->matcher, old, new, old_len, new_len, 0};
 
-	if (!p->matcher || old_len == 0 || new_len == 0 || old[0] != '/' || new[0] != '/' || old_len > PATTERN_LEN_MAX ||
-	    new_len > PATTERN_LEN_MAX)
+	if (!p->matcher || old_len == 0 || new_len == 0 || old[0] != '/' || new[0] != '/' ||
+	    old_len > PATTERN_LEN_MAX || new_len > PATTERN_LEN_MAX)
 		return true;
 	mv.ops = (opset)((1u << OP_COUNT) - 1) & (opset)~OPBIT(OP_BIND);
 	if (widens_at(mv.m, mv.ops, old, old_len, new, new_len))

@@ -4,34 +4,13 @@
  * The parser is total: whatever the bytes, a line is understood whole or is one error. It keeps nothing
  * between lines, so their order can't matter; what depends on other lines is decided in policy_finish().
  */
-#include "policy/private.h"
+#include "policy/parse.h"
 #include "policy/syscalls.h"
 #include "policy/text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define fail_word(lx, w, ...) place_error((lx)->error, &(lx)->place, (w)->column, __VA_ARGS__)
-
-/* The statement that a line of rules shares. */
-struct statement {
-	enum action action;
-	opset ops;
-	const struct word *ops_word;
-	int deny_errno;
-	bool quiet, audit;
-	const char *text;
-};
-
-struct target {
-	struct pattern pattern;
-	const char *raw;
-	enum net_target net;
-	int column;
-	const char *variable;
-	struct target *next;
-};
 
 static bool word_is(const struct word *w, const char *keyword)
 {
@@ -43,156 +22,43 @@ static int unknown_word(struct lexer *lx, const struct word *w, const char *what
 	const char *near = suggest(w->bytes, names);
 
 	if (near)
-		return fail_word(lx, w, "unknown %s \"%s\": did you mean \"%s\"?", what, shown(w->bytes, w->len), near);
+		return fail_word(lx, w, "unknown %s \"%s\": did you mean \"%s\"?", what,
+				 shown(w->bytes, w->len), near);
 	return 0;
-}
-
-/* ---- targets ---- */
-
-static bool starts_path(const struct word *w)
-{
-	if (w->len >= 3 && w->bare[0] && w->bare[1] && memcmp(w->bytes, "**/", 3) == 0)
-		return true;
-	return w->bytes[0] == '/';
-}
-
-/* Does it look like a network target rather than a relative path? */
-static bool looks_like_network(const struct word *w)
-{
-	const char *colon = strrchr(w->bytes, ':'), *port;
-
-	if (strncmp(w->bytes, "tcp:", 4) == 0 || strncmp(w->bytes, "udp:", 4) == 0 || strncmp(w->bytes, "unix:", 5) == 0)
-		return true;
-	if (!colon || memchr(w->bytes, '/', (size_t)(colon - w->bytes)) == w->bytes)
-		return false;
-	port = colon + 1;
-	return *port && strspn(port, "0123456789-*") == strlen(port);
-}
-
-static int parse_network(struct lexer *lx, const struct statement *st, const struct word *w, struct target *ret)
-{
-	const opset net = OPBIT(OP_CONNECT) | OPBIT(OP_BIND);
-
-	if (st->ops & ~net)
-		return fail_word(lx, w, "\"%s\" is a network target, and only connect and bind take one: "
-				 "write a line of its own, \"%s connect %s\"",
-				 shown(w->bytes, w->len), action_names[st->action], shown(w->bytes, w->len));
-	if (strcmp(w->bytes, "*:*") != 0)
-		return fail_word(lx, w, "\"%s\" is not supported: the one network target is *:*, every address and port%s",
-				 shown(w->bytes, w->len),
-				 strncmp(w->bytes, "unix:", 5) == 0 ? "; a socket file is written as its path" : "");
-	if (st->action == ACTION_ASK)
-		return fail_word(lx, w, "\"ask\" is not supported for *:*: write allow or deny");
-	ret->net = NET_ANY;
-	return 0;
-}
-
-static int relative_error(struct lexer *lx, const struct statement *st, const struct word *w)
-{
-	const char *base = strrchr(w->raw, '/'), *end = w->raw + w->raw_len;
-	const opset net = OPBIT(OP_CONNECT) | OPBIT(OP_BIND);
-
-	if (w->len == 0)
-		return fail_word(lx, w, "an empty word names nothing: remove it, or write the path");
-	if (!w->bare[0] && (w->bytes[0] == '$' || w->bytes[0] == '~') && w->raw[0] != '\\')
-		return fail_word(lx, w, "\"%c\" is an ordinary byte in quotes: leave what it begins outside, as in $HOME\"/x y\"",
-				 w->bytes[0]);
-	if (!(st->ops & ~net) && !strchr(w->bytes, '/'))
-		return fail_word(lx, w, "\"%s\" has no port and is no path: write *:* for every address and port, "
-				 "or the absolute path of a socket file", shown(w->bytes, w->len));
-	if (strcmp(w->bytes, "**") == 0)
-		return fail_word(lx, w, "\"**\" alone names no place: write / or $PWD");
-	for (base = end; base > w->raw && base[-1] != '/'; base--)
-		;
-	if (base == end)
-		return fail_word(lx, w, "\"%s\" is relative: write $PWD/%s", shown_source(w->raw, w->raw_len),
-				 shown_source(w->raw, w->raw_len));
-	return fail_word(lx, w, "\"%s\" is relative: write $PWD/%s, or **/%s for any place", shown_source(w->raw, w->raw_len),
-			 shown_source(w->raw, w->raw_len), shown_source(base, (size_t)(end - base)));
-}
-
-/* On the command line: W as it stands in the working directory. */
-static int put_behind_pwd(struct policy *p, struct lexer *lx, struct word *w)
-{
-	const char *pwd = p->host.get_variable(p->host.ctx, "PWD");
-	size_t head;
-	char *bytes;
-	bool *bare;
-	int *at;
-
-	if (!pwd || *pwd != '/')
-		return fail_word(lx, w, "\"%s\" is relative, and the working directory has no path: write an absolute path",
-				 shown(w->bytes, w->len));
-	head = strlen(pwd) + 1;
-	bytes = arena_alloc(&p->arena, head + w->len + 1);
-	bare = arena_alloc(&p->arena, head + w->len + 1);
-	at = arena_alloc(&p->arena, (head + w->len + 1) * sizeof(*at));
-	if (!bytes || !bare || !at)
-		return -ENOMEM;
-	memcpy(bytes, pwd, head - 1);
-	bytes[head - 1] = '/';
-	memcpy(bytes + head, w->bytes, w->len);
-	memcpy(bare + head, w->bare, w->len * sizeof(*bare));
-	w->bytes = bytes;
-	w->bare = bare;
-	w->at = at;
-	w->len += head;
-	return 0;
-}
-
-static int parse_target(struct policy *p, struct lexer *lx, const struct statement *st, struct word *w,
-			struct target **ret)
-{
-	struct target *t = arena_alloc(&p->arena, sizeof(*t));
-	struct pattern_problem problem;
-	int r;
-
-	if (!t)
-		return -ENOMEM;
-	t->column = w->column;
-	t->variable = w->variable;
-	t->raw = arena_copy(&p->arena, w->raw, w->raw_len);
-	if (!t->raw)
-		return -ENOMEM;
-	*ret = t;
-	if (!starts_path(w)) {
-		if (looks_like_network(w))
-			return parse_network(lx, st, w, t);
-		if (!lx->is_option || w->len == 0)
-			return relative_error(lx, st, w);
-		r = put_behind_pwd(p, lx, w);
-		if (r < 0)
-			return r;
-	}
-	if (st->ops & OPBIT(OP_BIND))
-		return fail_word(lx, st->ops_word, "\"bind\" takes network targets: binding a socket file is \"create\"");
-	r = pattern_parse(&p->arena, &(struct wordtext){w->bytes, w->bare, w->len}, &t->pattern, &problem);
-	if (r == -EINVAL)
-		return place_error(lx->error, &lx->place, w->at[problem.at], "%s", problem.what);
-	return r;
 }
 
 /* ---- rules ---- */
 
-static int add_rule(struct policy *p, const struct source *source, const struct lexer *lx,
-		    const struct statement *st, const struct target *t)
+int parse_add_rule(struct policy *p, const struct source *source, const struct lexer *lx,
+		   const struct statement *st, const struct target *t)
 {
 	struct rule *rule;
 
 	if (p->n_rules == RULES_MAX)
-		return place_error(lx->error, &lx->place, 0, "more than %d rules: use fewer, wider ones", RULES_MAX);
+		return place_error(lx->error, &lx->place, 0, "more than %d rules: use fewer, wider ones",
+				   RULES_MAX);
 	p->rules = arena_grow(&p->arena, p->rules, p->n_rules, &p->cap_rules, sizeof(*p->rules));
 	p->drafts = arena_grow(&p->arena, p->drafts, p->n_rules, &p->cap_drafts, sizeof(*p->drafts));
 	if (!p->rules || !p->drafts)
 		return -ENOMEM;
 	p->drafts[p->n_rules] = (struct draft){
-		.written = t->pattern, .raw = t->raw, .column = t->column, .variable = t->variable,
+		.written = t->pattern,
+		.raw = t->raw,
+		.column = t->column,
+		.variable = t->variable,
 	};
 	rule = &p->rules[p->n_rules++];
 	*rule = (struct rule){
-		.action = st->action, .ops = st->ops, .deny_errno = st->deny_errno, .quiet = st->quiet,
-		.audit = st->audit, .rank = source->rank, .file = lx->place.file, .line = lx->place.line,
-		.text = st->text, .net = t->net,
+		.action = st->action,
+		.ops = st->ops,
+		.deny_errno = st->deny_errno,
+		.quiet = st->quiet,
+		.audit = st->audit,
+		.rank = source->rank,
+		.file = lx->place.file,
+		.line = lx->place.line,
+		.text = st->text,
+		.net = t->net,
 	};
 	/* What may be removed or renamed over can be rewritten. */
 	if (st->action != ACTION_ALLOW && (st->ops & OPBIT(OP_WRITE)))
@@ -200,7 +66,7 @@ static int add_rule(struct policy *p, const struct source *source, const struct 
 	return 0;
 }
 
-static int parse_ops(struct lexer *lx, const char *ops, size_t len, int column, opset *ret)
+int parse_ops(struct lexer *lx, const char *ops, size_t len, int column, opset *ret)
 {
 	size_t at, width;
 	const char *near;
@@ -214,11 +80,14 @@ static int parse_ops(struct lexer *lx, const char *ops, size_t len, int column, 
 	snprintf(word, sizeof(word), "%.*s", (int)(width < 31 ? width : 31), ops + at);
 	near = suggest(word, opset_words);
 	if (near)
-		return place_error(lx->error, &lx->place, column + (int)at, "unknown operation \"%s\": did you mean \"%s\"?",
-				   shown(ops + at, width), near);
+		return place_error(lx->error, &lx->place, column + (int)at,
+				   "unknown operation \"%s\": did you mean \"%s\"?", shown(ops + at, width),
+				   near);
 	return place_error(lx->error, &lx->place, column + (int)at,
-			   "unknown operation \"%s\": there are read list write create delete exec meta stat connect bind, "
-			   "and ro rx rw w all", shown(ops + at, width));
+			   "unknown operation \"%s\": there are read list write create delete exec meta stat "
+			   "connect bind, "
+			   "and ro rx rw w all",
+			   shown(ops + at, width));
 }
 
 /* `as ERRNO`, `quiet`, `audit`. 1: W was one of them, 0: it is something else. */
@@ -236,8 +105,10 @@ static int parse_modifier(struct lexer *lx, struct statement *st, const struct w
 			return 1;
 		}
 		if (st->action != ACTION_ALLOW && st->action != ACTION_ASK)
-			return fail_word(lx, w, "\"audit\" records what a rule allows, and %s allows nothing: remove it",
-					 action_names[st->action]);
+			return fail_word(
+				lx, w,
+				"\"audit\" records what a rule allows, and %s allows nothing: remove it",
+				action_names[st->action]);
 		st->audit = true;
 		return 1;
 	}
@@ -258,12 +129,14 @@ static int parse_modifier(struct lexer *lx, struct statement *st, const struct w
 		return 1;
 	near = errno_suggest(name.bytes);
 	if (near)
-		return fail_word(lx, &name, "unknown errno \"%s\": did you mean \"%s\"?", shown(name.bytes, name.len), near);
-	return fail_word(lx, &name, "unknown errno \"%s\": write one as in \"as ENOENT\"", shown(name.bytes, name.len));
+		return fail_word(lx, &name, "unknown errno \"%s\": did you mean \"%s\"?",
+				 shown(name.bytes, name.len), near);
+	return fail_word(lx, &name, "unknown errno \"%s\": write one as in \"as ENOENT\"",
+			 shown(name.bytes, name.len));
 }
 
 /* Behind the operations: targets, then modifiers. */
-static int parse_targets(struct policy *p, const struct source *source, struct lexer *lx, struct statement *st)
+int parse_targets(struct policy *p, const struct source *source, struct lexer *lx, struct statement *st)
 {
 	struct target *targets = NULL, **next = &targets;
 	bool modifiers = false;
@@ -279,8 +152,11 @@ static int parse_targets(struct policy *p, const struct source *source, struct l
 			continue;
 		}
 		if (modifiers)
-			return fail_word(lx, &w, "\"%s\" stands behind the end of the rule: put targets before \"as\", \"quiet\" "
-					 "and \"audit\"", shown_source(w.raw, w.raw_len));
+			return fail_word(lx, &w,
+					 "\"%s\" stands behind the end of the rule: put targets before "
+					 "\"as\", \"quiet\" "
+					 "and \"audit\"",
+					 shown_source(w.raw, w.raw_len));
 		r = parse_target(p, lx, st, &w, next);
 		if (r < 0)
 			return r;
@@ -290,10 +166,10 @@ static int parse_targets(struct policy *p, const struct source *source, struct l
 		return r;
 	if (!targets)
 		return place_error(lx->error, &lx->place, lx->column_base + (int)lx->pos,
-				   "the rule names no target: write a path, as in \"%s %s ~/dir\"", action_names[st->action],
-				   shown(st->ops_word->bytes, st->ops_word->len));
+				   "the rule names no target: write a path, as in \"%s %s ~/dir\"",
+				   action_names[st->action], shown(st->ops_word->bytes, st->ops_word->len));
 	for (const struct target *t = targets; t; t = t->next) {
-		r = add_rule(p, source, lx, st, t);
+		r = parse_add_rule(p, source, lx, st, t);
 		if (r < 0)
 			return r;
 	}
@@ -315,7 +191,9 @@ static int parse_calls(struct policy *p, struct lexer *lx, enum action action, c
 	int r;
 
 	if (action != ACTION_ALLOW)
-		return fail_word(lx, keyword, "only \"allow\" goes with \"call\": what is not allowed by name is refused anyway");
+		return fail_word(
+			lx, keyword,
+			"only \"allow\" goes with \"call\": what is not allowed by name is refused anyway");
 	while ((r = lexer_next(lx, WORD_PLAIN, &w)) > 0) {
 		const struct call_desc *call = call_by_name(w.bytes);
 		const char **names;
@@ -328,12 +206,17 @@ static int parse_calls(struct policy *p, struct lexer *lx, enum action action, c
 			for (unsigned i = 0; i < call_table_len; i++)
 				names[i] = call_table[i].name;
 			r = unknown_word(lx, &w, "system call", names);
-			return r < 0 ? r : fail_word(lx, &w, "unknown system call \"%s\": sluice allows only calls that it knows",
-						     shown(w.bytes, w.len));
+			return r < 0 ? r
+				     : fail_word(lx, &w,
+						 "unknown system call \"%s\": sluice allows only calls that "
+						 "it knows",
+						 shown(w.bytes, w.len));
 		}
 		if (call->class != CALL_REFUSE && call->class != CALL_ARGS)
 			return fail_word(lx, &w, "\"%s\" is not refused by name: remove it%s", call->name,
-					 call->path || call->dirfd || call->addr ? ", and write a rule for its paths" : "");
+					 call->path || call->dirfd || call->addr
+						 ? ", and write a rule for its paths"
+						 : "");
 		any = true;
 		p->calls = arena_grow(&p->arena, p->calls, p->n_calls + 1, &p->cap_calls, sizeof(*p->calls));
 		if (!p->calls)
@@ -348,11 +231,12 @@ static int parse_calls(struct policy *p, struct lexer *lx, enum action action, c
 		p->calls[++p->n_calls] = NULL;
 	}
 	if (r == 0 && !any)
-		return fail_word(lx, keyword, "no call is named: write it as in \"allow call io_uring_setup\"");
+		return fail_word(lx, keyword,
+				 "no call is named: write it as in \"allow call io_uring_setup\"");
 	return r;
 }
 
-static int parse_rule(struct policy *p, const struct source *source, struct lexer *lx, enum action action)
+int parse_rule(struct policy *p, const struct source *source, struct lexer *lx, enum action action)
 {
 	struct statement st = {.action = action};
 	struct word ops;
@@ -362,7 +246,8 @@ static int parse_rule(struct policy *p, const struct source *source, struct lexe
 		return r;
 	if (r == 0)
 		return place_error(lx->error, &lx->place, lx->column_base + (int)lx->pos,
-				   "the rule names no operation: write it as in \"%s read ~/file\"", action_names[action]);
+				   "the rule names no operation: write it as in \"%s read ~/file\"",
+				   action_names[action]);
 	if (word_is(&ops, "call"))
 		return parse_calls(p, lx, action, &ops);
 	r = parse_ops(lx, ops.bytes, ops.len, ops.column, &st.ops);
@@ -375,8 +260,8 @@ static int parse_rule(struct policy *p, const struct source *source, struct lexe
 	return parse_targets(p, source, lx, &st);
 }
 
-static int parse_setting(const struct source *source, struct lexer *lx, const struct word *keyword,
-			 struct setting *settings, const char *const *values)
+int parse_setting(const struct source *source, struct lexer *lx, const struct word *keyword,
+		  struct setting *settings, const char *const *values)
 {
 	struct setting *s = &settings[source->rank];
 	struct word w, more;
@@ -385,13 +270,16 @@ static int parse_setting(const struct source *source, struct lexer *lx, const st
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return fail_word(lx, keyword, "\"%s\" needs a value: write \"%s %s\"", keyword->bytes, keyword->bytes, values[0]);
+		return fail_word(lx, keyword, "\"%s\" needs a value: write \"%s %s\"", keyword->bytes,
+				 keyword->bytes, values[0]);
 	while (values[value] && strcmp(values[value], w.bytes) != 0)
 		value++;
 	if (!values[value]) {
 		r = unknown_word(lx, &w, "value", values);
-		return r < 0 ? r : fail_word(lx, &w, "unknown value \"%s\": write \"%s %s\" or \"%s %s\"",
-					     shown(w.bytes, w.len), keyword->bytes, values[0], keyword->bytes, values[1]);
+		return r < 0 ? r
+			     : fail_word(lx, &w, "unknown value \"%s\": write \"%s %s\" or \"%s %s\"",
+					 shown(w.bytes, w.len), keyword->bytes, values[0], keyword->bytes,
+					 values[1]);
 	}
 	r = lexer_next(lx, WORD_PLAIN, &more);
 	if (r < 0)
@@ -400,19 +288,21 @@ static int parse_setting(const struct source *source, struct lexer *lx, const st
 		return fail_word(lx, &more, "\"%s\" stands behind the end of the statement: remove it",
 				 shown(more.bytes, more.len));
 	if (s->set && s->value != value)
-		return fail_word(lx, keyword, "\"%s %s\", but %s says \"%s %s\": remove one of the two", keyword->bytes,
-				 values[value], place_shown(&s->place), keyword->bytes, values[s->value]);
+		return fail_word(lx, keyword, "\"%s %s\", but %s says \"%s %s\": remove one of the two",
+				 keyword->bytes, values[value], place_shown(&s->place), keyword->bytes,
+				 values[s->value]);
 	if (!s->set)
 		*s = (struct setting){true, value, lx->place};
 	return 0;
 }
 
-static const char *const report_words[] = {"all", "writes", "none", NULL};
+const char *const report_words[] = {"all", "writes", "none", NULL};
 static const char *const exec_holes_words[] = {"strict", "checked", NULL};
-static const char *const statement_words[] = {"include", "allow", "ask", "deny", "never", "env", "report",
-					      "exec-holes", "domain", NULL};
+static const char *const statement_words[] = {"include", "allow",  "ask",	 "deny",   "never",
+					      "env",	 "report", "exec-holes", "domain", NULL};
 
-static int parse_include(struct policy *p, const struct source *source, struct lexer *lx, const struct word *keyword)
+static int parse_include(struct policy *p, const struct source *source, struct lexer *lx,
+			 const struct word *keyword)
 {
 	struct word w, more;
 	int r = lexer_next(lx, WORD_PATH, &w);
@@ -420,12 +310,14 @@ static int parse_include(struct policy *p, const struct source *source, struct l
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return fail_word(lx, keyword, "nothing is named: write \"include NAME\" or \"include ./FILE\"");
+		return fail_word(lx, keyword,
+				 "nothing is named: write \"include NAME\" or \"include ./FILE\"");
 	r = lexer_next(lx, WORD_PATH, &more);
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return fail_word(lx, &more, "one include names one file: write \"include %s\" on a line of its own",
+		return fail_word(lx, &more,
+				 "one include names one file: write \"include %s\" on a line of its own",
 				 shown_source(more.raw, more.raw_len));
 	return policy_include(p, source, &lx->place, &w);
 }
@@ -449,10 +341,16 @@ static int parse_statement(struct policy *p, const struct source *source, struct
 	if (strcmp(w.bytes, "exec-holes") == 0)
 		return parse_setting(source, lx, &w, p->exec_holes, exec_holes_words);
 	if (strcmp(w.bytes, "domain") == 0)
-		return fail_word(lx, &w, "\"domain\" blocks are not supported: write rules that hold for the whole run");
+		return fail_word(
+			lx, &w,
+			"\"domain\" blocks are not supported: write rules that hold for the whole run");
 	r = unknown_word(lx, &w, "statement", statement_words);
-	return r < 0 ? r : fail_word(lx, &w, "unknown statement \"%s\": a line begins with allow, ask, deny, never, include, "
-				     "env, report or exec-holes", shown(w.bytes, w.len));
+	return r < 0 ? r
+		     : fail_word(lx, &w,
+				 "unknown statement \"%s\": a line begins with allow, ask, deny, never, "
+				 "include, "
+				 "env, report or exec-holes",
+				 shown(w.bytes, w.len));
 }
 
 int policy_parse_text(struct policy *p, const struct source *source, const char *text, size_t len)
@@ -467,8 +365,13 @@ int policy_parse_text(struct policy *p, const struct source *source, const char 
 		const char *newline = memchr(text, '\n', len);
 		size_t width = newline ? (size_t)(newline - text) : len;
 		struct lexer lx = {
-			.arena = &p->arena, .host = &p->host, .place = {source->shown, ++line}, .line = text,
-			.len = width, .column_base = 1, .error = &p->error,
+			.arena = &p->arena,
+			.host = &p->host,
+			.place = {source->shown, ++line},
+			.line = text,
+			.len = width,
+			.column_base = 1,
+			.error = &p->error,
 		};
 		int r;
 
@@ -482,101 +385,4 @@ int policy_parse_text(struct policy *p, const struct source *source, const char 
 		len -= width;
 	}
 	return 0;
-}
-
-/* ---- what stands on the command line ---- */
-
-static int option_parse(struct policy *p, enum action action, const char *argument)
-{
-	size_t len = strlen(argument), name_len = strlen(action_names[action]);
-	size_t ops_len = strspn(argument, "abcdefghijklmnopqrstuvwxyz,-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-	char *shown_name = arena_alloc(&p->arena, len + name_len + 4);
-	char *line = arena_alloc(&p->arena, len + name_len + 2);
-	struct source source = {.rank = RANK_OPTION};
-	struct lexer lx = {
-		.arena = &p->arena, .host = &p->host, .line = line, .column_base = 1, .is_option = true,
-		.error = &p->error,
-	};
-	struct statement st = {.action = action};
-	struct word ops;
-	int r;
-
-	if (!shown_name || !line)
-		return -ENOMEM;
-	sprintf(shown_name, "--%s %s", action_names[action], argument);
-	sprintf(line, "%s %s", action_names[action], argument);
-	lx.place.file = source.shown = shown_name;
-	lx.len = name_len + 1 + len;
-	lx.pos = name_len + 1;
-	if (ops_len == 0 || (argument[ops_len] != ':' && argument[ops_len] != ' ' && argument[ops_len] != '\t'))
-		return place_error(lx.error, &lx.place, 0, "names no %s: write OPS:TARGET, as in --%s read:~/file",
-				   ops_len ? "target" : "operation", action_names[action]);
-	if (argument[ops_len] != ':')
-		return parse_rule(p, &source, &lx, action);
-	line[name_len + 1 + ops_len] = ' '; /* the statement reads as on a line */
-	r = parse_ops(&lx, argument, ops_len, 1, &st.ops);
-	if (r < 0)
-		return r;
-	ops = (struct word){.bytes = arena_copy(&p->arena, argument, ops_len), .len = ops_len};
-	st.ops_word = &ops;
-	st.text = arena_copy(&p->arena, line, lx.len);
-	if (!ops.bytes || !st.text)
-		return -ENOMEM;
-	lx.pos += ops_len + 1;
-	lx.blanks_literal = true;
-	return parse_targets(p, &source, &lx, &st);
-}
-
-int policy_add_option(struct policy *p, enum action action, const char *argument, struct policy_error *ret_error)
-{
-	return policy_result(p, p->failed ? -EINVAL : option_parse(p, action, argument), ret_error);
-}
-
-static int protect(struct policy *p, const char *path)
-{
-	static const struct source source = {.shown = "files in use", .rank = RANK_OPTION};
-	struct lexer lx = {.place = {source.shown, 0}, .error = &p->error};
-	struct statement st = {.action = ACTION_NEVER};
-	const char *pwd = p->host.get_variable(p->host.ctx, "PWD");
-	size_t size = strlen(path) + (pwd ? strlen(pwd) : 0) + 2;
-	char *absolute = arena_alloc(&p->arena, size), *text = arena_alloc(&p->arena, size + 8);
-	struct target t = {.raw = path};
-	int r;
-
-	if (!absolute || !text)
-		return -ENOMEM;
-	if (*path != '/' && !pwd)
-		return place_error(lx.error, &lx.place, 0, "\"%s\" is relative, and the working directory has no path",
-				   shown(path, strlen(path)));
-	snprintf(absolute, size, "%s%s%s", *path == '/' ? "" : pwd, *path == '/' ? "" : "/", path);
-	snprintf(text, size + 8, "never w %s", absolute);
-	st.text = text;
-	r = opset_parse("w", 1, &st.ops);
-	if (r == 0)
-		r = pattern_literal(&p->arena, absolute, &t.pattern);
-	if (r == -EINVAL)
-		return place_error(lx.error, &lx.place, 0, "\"%s\" is longer than 4095 bytes", shown(path, strlen(path)));
-	if (r == 0)
-		r = add_rule(p, &source, &lx, &st, &t);
-	if (r == 0)
-		p->drafts[p->n_rules - 1].implicit = true;
-	return r;
-}
-
-int policy_add_protected(struct policy *p, const char *path, struct policy_error *ret_error)
-{
-	return policy_result(p, p->failed ? -EINVAL : protect(p, path), ret_error);
-}
-
-int policy_set_report(struct policy *p, const char *word, struct policy_error *ret_error)
-{
-	static const struct source source = {.shown = "--report", .rank = RANK_OPTION};
-	static const struct word keyword = {.bytes = "report", .len = 6, .column = 1};
-	struct lexer lx = {
-		.arena = &p->arena, .host = &p->host, .place = {source.shown, 0}, .line = word,
-		.len = strlen(word), .column_base = 1, .is_option = true, .error = &p->error,
-	};
-
-	return policy_result(p, p->failed ? -EINVAL : parse_setting(&source, &lx, &keyword, p->report, report_words),
-			     ret_error);
 }

@@ -49,12 +49,14 @@ static int compile_set(const struct wordtext *t, size_t *i, unsigned char set[SE
 		unsigned lo, hi;
 
 		if (k >= t->len)
-			return problem(ret_problem, "\"[\" has no \"]\": write \\[ for the byte itself", start);
+			return problem(ret_problem, "\"[\" has no \"]\": write \\[ for the byte itself",
+				       start);
 		if (t->bare[k] && t->bytes[k] == ']' && !first)
 			break;
 		if (t->bare[k] && t->bytes[k] == '[' && k + 1 < t->len && t->bare[k + 1] &&
 		    (t->bytes[k + 1] == ':' || t->bytes[k + 1] == '.' || t->bytes[k + 1] == '='))
-			return problem(ret_problem, "named sets like [:alpha:] are not supported: write a-zA-Z", k);
+			return problem(ret_problem,
+				       "named sets like [:alpha:] are not supported: write a-zA-Z", k);
 		lo = hi = (unsigned char)t->bytes[k];
 		if (k + 2 < t->len && t->bare[k + 1] && t->bytes[k + 1] == '-' &&
 		    !(t->bare[k + 2] && t->bytes[k + 2] == ']')) {
@@ -177,7 +179,8 @@ static bool prefix_covers(const char *prefix, size_t prefix_len, const char *pat
 }
 
 /* Run the automaton over the components of PATH from FROM on. */
-static uint64_t run_tail(const struct pattern *p, const char *path, size_t len, size_t from, size_t *ret_object)
+static uint64_t run_tail(const struct pattern *p, const char *path, size_t len, size_t from,
+			 size_t *ret_object)
 {
 	const struct component *tail = p->comps + p->n_literal;
 	unsigned n = p->n_comps - p->n_literal;
@@ -312,8 +315,8 @@ static const char *tail_text_of(const struct pattern *p)
 }
 
 /* One component [FROM, TO) of T. */
-static int parse_component(struct arena *a, const struct wordtext *t, size_t from, size_t to, struct component *ret,
-			   struct pattern_problem *ret_problem)
+static int parse_component(struct arena *a, const struct wordtext *t, size_t from, size_t to,
+			   struct component *ret, struct pattern_problem *ret_problem)
 {
 	struct wordtext part = {t->bytes + from, t->bare + from, to - from};
 	bool magic = false;
@@ -322,9 +325,10 @@ static int parse_component(struct arena *a, const struct wordtext *t, size_t fro
 	for (size_t i = 0; i < part.len; i++) {
 		if (part.bare[i] && is_magic(part.bytes[i]))
 			magic = true;
-		if (i > 0 && part.bare[i] && part.bytes[i] == '*' && part.bare[i - 1] && part.bytes[i - 1] == '*' &&
-		    part.len != 2)
-			return problem(ret_problem, "** must be a whole component: write * here, or **/ before it",
+		if (i > 0 && part.bare[i] && part.bytes[i] == '*' && part.bare[i - 1] &&
+		    part.bytes[i - 1] == '*' && part.len != 2)
+			return problem(ret_problem,
+				       "** must be a whole component: write * here, or **/ before it",
 				       from + i - 1);
 	}
 	if (!magic) {
@@ -363,7 +367,8 @@ int pattern_parse(struct arena *a, const struct wordtext *t, struct pattern *ret
 	int r;
 
 	if (t->len > PATTERN_LEN_MAX)
-		return problem(ret_problem, "the path is longer than 4095 bytes, the most that the kernel takes", 0);
+		return problem(ret_problem,
+			       "the path is longer than 4095 bytes, the most that the kernel takes", 0);
 	tail_text = out = arena_alloc(a, 2 * t->len + 2);
 	if (!tail_text)
 		return -ENOMEM;
@@ -384,7 +389,8 @@ int pattern_parse(struct arena *a, const struct wordtext *t, struct pattern *ret
 		if (c.kind != COMPONENT_LITERAL)
 			tail = true;
 		else if (tail && c.len == 2 && memcmp(c.text, "..", 2) == 0)
-			return problem(ret_problem, "\"..\" behind a wildcard has no meaning: write the path without it",
+			return problem(ret_problem,
+				       "\"..\" behind a wildcard has no meaning: write the path without it",
 				       from);
 		if (c.kind == COMPONENT_DOUBLESTAR && p.n_comps > 0 &&
 		    p.comps[p.n_comps - 1].kind == COMPONENT_DOUBLESTAR)

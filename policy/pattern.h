@@ -10,7 +10,7 @@
 #include "policy/rule.h"
 
 #define PATTERN_TAIL_MAX 63
-#define PATTERN_LEN_MAX 4095 /* PATH_MAX without its NUL */
+#define PATTERN_LEN_MAX	 4095 /* PATH_MAX without its NUL */
 
 /* Bytes of a word after quotes, escapes and variables are gone. BARE tells which bytes stood outside
  * of quotes: only those can be wildcards. */

@@ -11,8 +11,8 @@
 #include "policy/policy.h"
 #include "policy/word.h"
 
-#define RULES_MAX 16384	      /* an index fits 16 bits; keeps the checks of pairs short */
-#define FILE_SIZE_MAX (1u << 20)
+#define RULES_MAX	  16384 /* an index fits 16 bits; keeps the checks of pairs short */
+#define FILE_SIZE_MAX	  (1u << 20)
 #define INCLUDE_DEPTH_MAX 32
 
 /* What is known of a rule before its names are resolved; drafts[i] belongs to rules[i]. */
@@ -20,8 +20,8 @@ struct draft {
 	struct pattern written; /* unset for a network target */
 	const char *raw;	/* the target as it stands in the line */
 	int column;
-	const char *variable;	/* the first that stands in the target */
-	bool implicit;		/* policy_add_protected() */
+	const char *variable; /* the first that stands in the target */
+	bool implicit;	      /* policy_add_protected() */
 };
 
 /* A file being read; the innermost first. */
@@ -90,7 +90,8 @@ int policy_result(struct policy *p, int r, struct policy_error *ret_error);
 /* parse.c: the lines of one text. Errors go to p->error. */
 int policy_parse_text(struct policy *p, const struct source *source, const char *text, size_t len);
 /* include.c: the word of an include statement. */
-int policy_include(struct policy *p, const struct source *source, const struct place *place, const struct word *w);
+int policy_include(struct policy *p, const struct source *source, const struct place *place,
+		   const struct word *w);
 /* env.c */
 int env_parse(struct policy *p, const struct source *source, struct lexer *lx);
 int env_finish(struct policy *p);

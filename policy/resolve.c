@@ -33,8 +33,10 @@ static size_t proc_pid_len(const char *path)
 static const char *own_name(struct policy *p, const char *path)
 {
 	static const char *const names[][2] = {
-		{"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"},
-		{"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
+		{"/dev/fd", "/proc/self/fd"},
+		{"/dev/stdin", "/proc/self/fd/0"},
+		{"/dev/stdout", "/proc/self/fd/1"},
+		{"/dev/stderr", "/proc/self/fd/2"},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -122,11 +124,14 @@ static int resolve_rule(struct policy *p, struct rule *rule, const struct draft 
 	}
 	rule->n_names++;
 	if (r == -EINVAL)
-		return place_error(&p->error, &place, draft->column, "\"%s\" leads to a path of more than 4095 bytes",
+		return place_error(&p->error, &place, draft->column,
+				   "\"%s\" leads to a path of more than 4095 bytes",
 				   shown(written->text, strlen(written->text)));
 	if (r == 0 && has_dotdot(&rule->names[rule->n_names - 1]))
-		return place_error(&p->error, &place, draft->column, "\"%s\" goes up from a directory that does not exist: "
-				   "write the path without \"..\"", shown(written->text, strlen(written->text)));
+		return place_error(&p->error, &place, draft->column,
+				   "\"%s\" goes up from a directory that does not exist: "
+				   "write the path without \"..\"",
+				   shown(written->text, strlen(written->text)));
 	return r;
 }
 
@@ -141,7 +146,9 @@ static const char *judge_dir(struct policy *p, const char *dir)
 		return NULL;
 	if (resolve(p, home, &real, &link) < 0)
 		real = home;
-	return strcmp(dir, real) == 0 ? "your home directory" : leads_into(real, dir) ? "above your home directory" : NULL;
+	return strcmp(dir, real) == 0  ? "your home directory"
+	       : leads_into(real, dir) ? "above your home directory"
+				       : NULL;
 }
 
 /* Built-in profiles hand over what a variable names only where it is less than the home directory: the
@@ -154,18 +161,24 @@ static int check_variables(struct policy *p)
 		struct place place = {rule->file, rule->line};
 		const char *where;
 
-		if (rule->rank != RANK_BUILTIN || rule->action != ACTION_ALLOW || !draft->variable || rule->n_names == 0)
+		if (rule->rank != RANK_BUILTIN || rule->action != ACTION_ALLOW || !draft->variable ||
+		    rule->n_names == 0)
 			continue;
 		where = judge_dir(p, rule->names[rule->n_names - 1].prefix);
 		if (!where)
 			continue;
 		if (strcmp(draft->variable, "PWD") != 0)
-			return place_error(&p->error, &place, draft->column, "$%s leads to %s, and \"%s\" would open everything in "
-					   "it: unset it, or give it a directory of its own", draft->variable, where,
+			return place_error(&p->error, &place, draft->column,
+					   "$%s leads to %s, and \"%s\" would open everything in "
+					   "it: unset it, or give it a directory of its own",
+					   draft->variable, where,
 					   shown_source(rule->text, strlen(rule->text)));
-		return place_error(&p->error, &place, 0, "the working directory is %s, and \"%s\" would let the command "
-				   "change everything in it: go into a project, or say which part: -p base --allow "
-				   "all:~/thing", where, shown_source(rule->text, strlen(rule->text)));
+		return place_error(
+			&p->error, &place, 0,
+			"the working directory is %s, and \"%s\" would let the command "
+			"change everything in it: go into a project, or say which part: -p base --allow "
+			"all:~/thing",
+			where, shown_source(rule->text, strlen(rule->text)));
 	}
 	return 0;
 }

@@ -46,8 +46,11 @@ static size_t finish(struct out *o)
 static unsigned utf8_decode(const unsigned char *s, size_t len, uint32_t *ret)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
-		     s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+	unsigned n = s[0] < 0x80		   ? 1
+		     : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+		     : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+		     : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+						   : 0;
 	uint32_t c;
 
 	if (n == 0 || n > len)
@@ -169,7 +172,8 @@ static unsigned distance(const char *a, const char *b)
 				d = last[j] + 1;
 			if (row[j - 1] + 1 < d)
 				d = row[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < d)
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < d)
 				d = before[j - 2] + 1;
 			row[j] = d;
 		}
@@ -196,7 +200,7 @@ const char *suggest(const char *word, const char *const *names)
 /* ---- sets of operations ---- */
 
 #define OPS_RO (OPBIT(OP_READ) | OPBIT(OP_LIST))
-#define OPS_W (OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE) | OPBIT(OP_META))
+#define OPS_W  (OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE) | OPBIT(OP_META))
 
 static const struct {
 	const char *name;
@@ -212,8 +216,8 @@ static const struct {
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
 
 const char *const opset_words[OP_COUNT + N_GROUPS + 1] = {
-	"read", "list", "write", "create", "delete", "exec", "meta", "stat", "connect", "bind",
-	"all", "rw", "rx", "ro", "w", NULL,
+	"read",	   "list", "write", "create", "delete", "exec", "meta", "stat",
+	"connect", "bind", "all",   "rw",     "rx",	"ro",	"w",	NULL,
 };
 
 static opset word_ops(const char *word, size_t len)
@@ -283,18 +287,23 @@ void opset_format(opset ops, char *buf, size_t size)
 
 /* ---- errno names ---- */
 
-#define ERRNO(name) {#name, name}
+/* clang-format off */
 static const struct {
 	const char *name;
 	int number;
 } errnos[] = {
-	ERRNO(EPERM), ERRNO(ENOENT), ERRNO(EIO), ERRNO(ENXIO), ERRNO(EACCES), ERRNO(EBUSY), ERRNO(EEXIST),
-	ERRNO(EXDEV), ERRNO(ENODEV), ERRNO(ENOTDIR), ERRNO(EISDIR), ERRNO(EINVAL), ERRNO(EMFILE),
-	ERRNO(ETXTBSY), ERRNO(EFBIG), ERRNO(ENOSPC), ERRNO(EROFS), ERRNO(EMLINK), ERRNO(ENAMETOOLONG),
-	ERRNO(ENOSYS), ERRNO(ELOOP), ERRNO(EOVERFLOW), ERRNO(EOPNOTSUPP), ERRNO(EAFNOSUPPORT),
-	ERRNO(EADDRINUSE), ERRNO(EADDRNOTAVAIL), ERRNO(ENETDOWN), ERRNO(ENETUNREACH), ERRNO(ECONNRESET),
-	ERRNO(ECONNREFUSED), ERRNO(ETIMEDOUT), ERRNO(EHOSTDOWN), ERRNO(EHOSTUNREACH), ERRNO(EDQUOT),
+	{"EPERM", EPERM}, {"ENOENT", ENOENT}, {"EIO", EIO}, {"ENXIO", ENXIO}, {"EACCES", EACCES},
+	{"EBUSY", EBUSY}, {"EEXIST", EEXIST}, {"EXDEV", EXDEV}, {"ENODEV", ENODEV},
+	{"ENOTDIR", ENOTDIR}, {"EISDIR", EISDIR}, {"EINVAL", EINVAL}, {"EMFILE", EMFILE},
+	{"ETXTBSY", ETXTBSY}, {"EFBIG", EFBIG}, {"ENOSPC", ENOSPC}, {"EROFS", EROFS},
+	{"EMLINK", EMLINK}, {"ENAMETOOLONG", ENAMETOOLONG}, {"ENOSYS", ENOSYS}, {"ELOOP", ELOOP},
+	{"EOVERFLOW", EOVERFLOW}, {"EOPNOTSUPP", EOPNOTSUPP}, {"EAFNOSUPPORT", EAFNOSUPPORT},
+	{"EADDRINUSE", EADDRINUSE}, {"EADDRNOTAVAIL", EADDRNOTAVAIL}, {"ENETDOWN", ENETDOWN},
+	{"ENETUNREACH", ENETUNREACH}, {"ECONNRESET", ECONNRESET}, {"ECONNREFUSED", ECONNREFUSED},
+	{"ETIMEDOUT", ETIMEDOUT}, {"EHOSTDOWN", EHOSTDOWN}, {"EHOSTUNREACH", EHOSTUNREACH},
+	{"EDQUOT", EDQUOT},
 };
+/* clang-format on */
 #define N_ERRNOS (sizeof(errnos) / sizeof(errnos[0]))
 
 int errno_by_name(const char *name)

@@ -127,13 +127,16 @@ static bool is_control(char c)
 
 static bool is_name(char c, bool first)
 {
-	return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (!first && c >= '0' && c <= '9');
+	return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (!first && c >= '0' && c <= '9');
 }
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-	       c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 /* A C escape inside quotes; pos is at the byte behind the backslash. */
@@ -157,13 +160,15 @@ static int lex_escape(struct builder *b)
 			digits++;
 		}
 	} else {
-		while (digits < 3 && lx->pos < lx->len && lx->line[lx->pos] >= '0' && lx->line[lx->pos] <= '7') {
+		while (digits < 3 && lx->pos < lx->len && lx->line[lx->pos] >= '0' &&
+		       lx->line[lx->pos] <= '7') {
 			value = value * 8 + (unsigned)(lx->line[lx->pos++] - '0');
 			digits++;
 		}
 	}
 	if (digits == 0)
-		return fail_at(lx, start, "unknown escape \"\\%s\": write \\\\ for a backslash in quotes", shown(&c, 1));
+		return fail_at(lx, start, "unknown escape \"\\%s\": write \\\\ for a backslash in quotes",
+			       shown(&c, 1));
 	if (value == 0 || value > 255)
 		return fail_at(lx, start, "no path holds a byte of this value: remove the escape");
 	return push(b, (char)value, false, start);
@@ -184,7 +189,8 @@ static int lex_quoted(struct builder *b)
 		if (c == '\\' && lx->pos < lx->len)
 			r = lex_escape(b);
 		else if (is_control(c) && c != '\t')
-			r = fail_at(lx, lx->pos - 1, "a control byte: write it as an escape, \"\\x%02x\"", (unsigned)c & 0xff);
+			r = fail_at(lx, lx->pos - 1, "a control byte: write it as an escape, \"\\x%02x\"",
+				    (unsigned)c & 0xff);
 		else
 			r = push(b, c, false, lx->pos - 1);
 		if (r < 0)
@@ -197,11 +203,21 @@ static int lex_quoted(struct builder *b)
 static const char *usual_default(const char *name)
 {
 	static const char *const usual[][2] = {
-		{"CARGO_HOME", "~/.cargo"}, {"RUSTUP_HOME", "~/.rustup"}, {"GOPATH", "~/go"},
-		{"GOCACHE", "~/.cache/go-build"}, {"GOMODCACHE", "~/go/pkg/mod"}, {"PYENV_ROOT", "~/.pyenv"},
-		{"NVM_DIR", "~/.nvm"}, {"CCACHE_DIR", "~/.cache/ccache"}, {"GNUPGHOME", "~/.gnupg"},
-		{"XDG_CACHE_HOME", "~/.cache"}, {"XDG_CONFIG_HOME", "~/.config"}, {"XDG_DATA_HOME", "~/.local/share"},
-		{"XDG_STATE_HOME", "~/.local/state"}, {"XDG_RUNTIME_DIR", "/run/user/$UID"}, {"GITDIR", "$PWD/.git"},
+		{"CARGO_HOME", "~/.cargo"},
+		{"RUSTUP_HOME", "~/.rustup"},
+		{"GOPATH", "~/go"},
+		{"GOCACHE", "~/.cache/go-build"},
+		{"GOMODCACHE", "~/go/pkg/mod"},
+		{"PYENV_ROOT", "~/.pyenv"},
+		{"NVM_DIR", "~/.nvm"},
+		{"CCACHE_DIR", "~/.cache/ccache"},
+		{"GNUPGHOME", "~/.gnupg"},
+		{"XDG_CACHE_HOME", "~/.cache"},
+		{"XDG_CONFIG_HOME", "~/.config"},
+		{"XDG_DATA_HOME", "~/.local/share"},
+		{"XDG_STATE_HOME", "~/.local/state"},
+		{"XDG_RUNTIME_DIR", "/run/user/$UID"},
+		{"GITDIR", "$PWD/.git"},
 	};
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
@@ -238,7 +254,8 @@ static int lex_default(struct builder *b, bool used, size_t start)
 		const char *home = lx->host->get_variable(lx->host->ctx, "HOME");
 
 		if (lx->pos + 1 < lx->len && lx->line[lx->pos + 1] != '/' && lx->line[lx->pos + 1] != '}')
-			return fail_at(lx, lx->pos, "a default knows ~ alone: write the path of the other user's home");
+			return fail_at(lx, lx->pos,
+				       "a default knows ~ alone: write the path of the other user's home");
 		if (!home && b->live)
 			return fail_at(lx, lx->pos, "~ has no meaning here: no home directory is known");
 		r = home ? push_string(b, home, lx->pos) : 0;
@@ -246,11 +263,13 @@ static int lex_default(struct builder *b, bool used, size_t start)
 	}
 	while (r == 0) {
 		if (lx->pos == lx->len || (is_blank(lx->line[lx->pos]) && !lx->blanks_literal))
-			return fail_at(lx, start, "\"${\" is not closed: add the }, and quote blanks in the default");
+			return fail_at(lx, start,
+				       "\"${\" is not closed: add the }, and quote blanks in the default");
 		if (lx->line[lx->pos] == '}')
 			break;
 		if (strchr("*?[", lx->line[lx->pos]))
-			return fail_at(lx, lx->pos, "a default is literal: put the wildcard behind the }, or quote it");
+			return fail_at(lx, lx->pos,
+				       "a default is literal: put the wildcard behind the }, or quote it");
 		r = lex_piece(b);
 	}
 	if (r < 0)
@@ -289,8 +308,10 @@ static int lex_variable(struct builder *b)
 	if (braced) {
 		has_default = lx->len - lx->pos >= 2 && memcmp(lx->line + lx->pos, ":-", 2) == 0;
 		if (!has_default && (lx->pos == lx->len || lx->line[lx->pos] != '}'))
-			return fail_at(lx, start, "\"${%s\" goes on with neither } nor :-: write ${%s} or ${%s:-DEFAULT}", name,
-				       name, name);
+			return fail_at(
+				lx, start,
+				"\"${%s\" goes on with neither } nor :-: write ${%s} or ${%s:-DEFAULT}", name,
+				name, name);
 		lx->pos += has_default ? 2 : 1;
 	}
 	if (strcmp(name, "DNS") == 0)
@@ -307,10 +328,12 @@ static int lex_variable(struct builder *b)
 	if (!b->live)
 		return 0;
 	if (value && *value)
-		return fail_at(lx, start, "$%s is \"%s\", which is %s and counts as unset: give a default, ${%s:-%s}", name,
-			       shown(value, strlen(value)), b->len ? "no single word" : "not an absolute path", name,
-			       usual_default(name));
-	return fail_at(lx, start, "$%s is not set: give a default, ${%s:-%s}", name, name, usual_default(name));
+		return fail_at(lx, start,
+			       "$%s is \"%s\", which is %s and counts as unset: give a default, ${%s:-%s}",
+			       name, shown(value, strlen(value)),
+			       b->len ? "no single word" : "not an absolute path", name, usual_default(name));
+	return fail_at(lx, start, "$%s is not set: give a default, ${%s:-%s}", name, name,
+		       usual_default(name));
 }
 
 /* `~` or `~user` at the start of a path. */
@@ -337,7 +360,8 @@ static int lex_home(struct builder *b)
 		return -ENOMEM;
 	home = host->home_of ? host->home_of(host->ctx, user) : NULL;
 	if (!home || *home != '/')
-		return fail_at(lx, start, "there is no user \"%s\": write \\~ if the name of the file begins with ~",
+		return fail_at(lx, start,
+			       "there is no user \"%s\": write \\~ if the name of the file begins with ~",
 			       shown(user, strlen(user)));
 	return push_string(b, home, start);
 }
@@ -357,15 +381,18 @@ static int lex_piece(struct builder *b)
 	if (c == '\\') {
 		b->all_bare = false;
 		if (lx->pos + 1 == lx->len)
-			return fail_at(lx, lx->pos, "nothing follows the backslash: a statement ends with its line");
+			return fail_at(lx, lx->pos,
+				       "nothing follows the backslash: a statement ends with its line");
 		c = lx->line[lx->pos + 1];
 		if (is_control(c) && c != '\t')
-			return fail_at(lx, lx->pos + 1, "a control byte: write it in quotes, \"\\x%02x\"", (unsigned)c & 0xff);
+			return fail_at(lx, lx->pos + 1, "a control byte: write it in quotes, \"\\x%02x\"",
+				       (unsigned)c & 0xff);
 		lx->pos += 2;
 		return push(b, c, false, lx->pos - 2);
 	}
 	if (is_control(c) && !is_blank(c))
-		return fail_at(lx, lx->pos, "a control byte: write it in quotes, \"\\x%02x\"", (unsigned)c & 0xff);
+		return fail_at(lx, lx->pos, "a control byte: write it in quotes, \"\\x%02x\"",
+			       (unsigned)c & 0xff);
 	if (c == '=' && b->kind == WORD_VALUE && b->value_start == 0) {
 		int r = push(b, c, true, lx->pos++);
 
@@ -402,8 +429,15 @@ int lexer_next(struct lexer *lx, enum word_kind kind, struct word *ret)
 	if (r < 0)
 		return r;
 	*ret = (struct word){
-		.bytes = b.bytes, .bare = b.bare, .at = b.at, .len = b.len - 1, .column = column_of(lx, start),
-		.raw = lx->line + start, .raw_len = lx->pos - start, .all_bare = b.all_bare, .variable = b.variable,
+		.bytes = b.bytes,
+		.bare = b.bare,
+		.at = b.at,
+		.len = b.len - 1,
+		.column = column_of(lx, start),
+		.raw = lx->line + start,
+		.raw_len = lx->pos - start,
+		.all_bare = b.all_bare,
+		.variable = b.variable,
 	};
 	return 1;
 }

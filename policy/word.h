@@ -20,12 +20,12 @@ enum word_kind {
 struct word {
 	const char *bytes; /* NUL-terminated; holds no NUL itself */
 	const bool *bare;
-	const int *at;     /* column of each byte's source, and of the end */
+	const int *at; /* column of each byte's source, and of the end */
 	size_t len;
-	int column;        /* of its first byte in the line, from 1 */
-	const char *raw;   /* as written, RAW_LEN bytes of the line */
+	int column;	 /* of its first byte in the line, from 1 */
+	const char *raw; /* as written, RAW_LEN bytes of the line */
 	size_t raw_len;
-	bool all_bare;     /* no quote, escape, variable or `~` */
+	bool all_bare;	      /* no quote, escape, variable or `~` */
 	const char *variable; /* the first that gave it a value, NULL if none did; $HOME does not count */
 };
 
@@ -35,9 +35,9 @@ struct lexer {
 	struct place place;
 	const char *line;
 	size_t len, pos;
-	int column_base;      /* column of line[0], 1 usually */
-	bool is_option;       /* no comments */
-	bool blanks_literal;  /* the rest is one word */
+	int column_base;     /* column of line[0], 1 usually */
+	bool is_option;	     /* no comments */
+	bool blanks_literal; /* the rest is one word */
 	struct policy_error *error;
 };
 

@@ -123,12 +123,17 @@ static inline struct policy_host fake_host(const struct fake_world *world)
 	} ctx = {.in = world};
 
 	return (struct policy_host){
-		.ctx = ctx.out, .read_file = fake_read_file, .find_profile = fake_find_profile,
-		.get_variable = fake_get_variable, .home_of = fake_home_of, .resolve = fake_resolve,
+		.ctx = ctx.out,
+		.read_file = fake_read_file,
+		.find_profile = fake_find_profile,
+		.get_variable = fake_get_variable,
+		.home_of = fake_home_of,
+		.resolve = fake_resolve,
 		.profile_names = fake_profile_names,
 	};
 }
 
 static const struct fake_pair usual_variables[] = {
-	{"HOME", "/home/u"}, {"PWD", "/home/u/proj"}, {"UID", "1000"}, {"TMPDIR", "/tmp/sluice-1"}, {NULL, NULL},
+	{"HOME", "/home/u"}, {"PWD", "/home/u/proj"}, {"UID", "1000"}, {"TMPDIR", "/tmp/sluice-1"},
+	{NULL, NULL},
 };

@@ -21,7 +21,8 @@ static inline bool reference_component(const char *p, size_t pl, const char *s, 
 	if (pl == 0)
 		return sl == 0;
 	if (*p == '*')
-		return reference_component(p + 1, pl - 1, s, sl) || (sl > 0 && reference_component(p, pl, s + 1, sl - 1));
+		return reference_component(p + 1, pl - 1, s, sl) ||
+		       (sl > 0 && reference_component(p, pl, s + 1, sl - 1));
 	if (sl == 0)
 		return false;
 	if (*p == '[') {
@@ -82,12 +83,12 @@ static inline bool reference_is_glob(const char *pattern)
 
 struct reference_verdict {
 	enum action action;
-	size_t object; /* 0: the default */
+	size_t object;	/* 0: the default */
 	enum rank rank; /* of the rule that decides */
 };
 
-static inline struct reference_verdict reference_decide(const struct reference_rule *rules, size_t n, enum op op,
-							const char *path)
+static inline struct reference_verdict reference_decide(const struct reference_rule *rules, size_t n,
+							enum op op, const char *path)
 {
 	struct reference_verdict v = {op == OP_STAT ? ACTION_ALLOW : ACTION_DENY, 0, RANK_BUILTIN};
 	size_t object[64], longest = 0;

@@ -120,12 +120,15 @@ static void makes_missing_parents_of_what_may_be_created(void **state)
 		const char *path;
 		enum action action;
 	} rows[] = {
-		{H "/.cache", ACTION_ALLOW},   {H "/.cache/x", ACTION_ALLOW}, {H "/.cache/y", ACTION_DENY},
-		{H, ACTION_ALLOW},	       {H "/.a", ACTION_ALLOW},	      {H "/.a/b/c", ACTION_ALLOW},
-		{H "/.a/b/c/e", ACTION_DENY},  {H "/.a/b", ACTION_DENY}, /* a rule means this very directory */
-		{H "/.z", ACTION_ALLOW},       {H "/.z/y", ACTION_DENY},      {H "/.n/o", ACTION_NEVER},
+		{H "/.cache", ACTION_ALLOW},  {H "/.cache/x", ACTION_ALLOW},
+		{H "/.cache/y", ACTION_DENY}, {H, ACTION_ALLOW},
+		{H "/.a", ACTION_ALLOW},      {H "/.a/b/c", ACTION_ALLOW},
+		{H "/.a/b/c/e", ACTION_DENY}, {H "/.a/b", ACTION_DENY}, /* a rule means this very directory */
+		{H "/.z", ACTION_ALLOW},      {H "/.z/y", ACTION_DENY},
+		{H "/.n/o", ACTION_NEVER},
 	};
-	struct policy *p = load("deny w ~/.a/b\nallow rw ~/.a/b/c/d\nallow rw ~/.z/*/x\nnever w ~/.n\n", NULL);
+	struct policy *p =
+		load("deny w ~/.a/b\nallow rw ~/.a/b/c/d\nallow rw ~/.z/*/x\nnever w ~/.n\n", NULL);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -143,14 +146,14 @@ static void judges_moves_as_the_reference(void **state)
 		const char *old, *new;
 		bool is_dir, widens;
 	} rows[] = {
-		{P "/.git", P "/g", true, true},	   /* the hooks would become writable */
+		{P "/.git", P "/g", true, true}, /* the hooks would become writable */
 		{P "/src", P "/lib", true, false},
 		{H "/.claude.json.tmp.7", H "/.claude.json", false, false},
-		{H "/.cargo/x", P "/x", false, true},	   /* the new name could be written */
+		{H "/.cargo/x", P "/x", false, true}, /* the new name could be written */
 		{P "/x", H "/.cargo/x", false, false},
 		{P "/a/.env", P "/a/env", false, true},
 		{P "/a/env", P "/a/.env", false, false},
-		{P "/a", P "/b", true, false},		   /* the same globs beneath both */
+		{P "/a", P "/b", true, false}, /* the same globs beneath both */
 		{P "/.git/hooks", P "/.git/old", true, true},
 		{P "/g", P "/.git", true, false},
 		{P "/sec/k", P "/sec/j", true, true},

@@ -104,7 +104,8 @@ static void finds_the_shortest_matching_prefix(void **state)
 		size_t object = pattern_object(&p, rows[i].path, strlen(rows[i].path));
 
 		if (object != rows[i].object)
-			fail_msg("%s on %s: %zu instead of %zu", rows[i].pattern, rows[i].path, object, rows[i].object);
+			fail_msg("%s on %s: %zu instead of %zu", rows[i].pattern, rows[i].path, object,
+				 rows[i].object);
 	}
 }
 
@@ -114,12 +115,12 @@ static void tells_what_may_match_beneath(void **state)
 		const char *pattern, *dir;
 		bool may;
 	} rows[] = {
-		{"/a/b", "/", true},	    {"/a/b", "/a", true},   {"/a/b", "/a/b", false},
-		{"/a/b", "/a/b/c", false},  {"/a/b", "/ab", false}, {"/a/*", "/a", true},
+		{"/a/b", "/", true},	    {"/a/b", "/a", true},     {"/a/b", "/a/b", false},
+		{"/a/b", "/a/b/c", false},  {"/a/b", "/ab", false},   {"/a/*", "/a", true},
 		{"/a/*", "/a/x", false},    {"/a/*/c", "/a/x", true}, {"/a/x*/c", "/a/y", false},
-		{"**/.env", "/", true},	    {"**/.env", "/a", true}, {"**/.env", "/a/.env", false},
+		{"**/.env", "/", true},	    {"**/.env", "/a", true},  {"**/.env", "/a/.env", false},
 		{"/d/**", "/d", true},	    {"/d/**", "/d/x", false}, {"/p/**/k", "/p/q", true},
-		{"/p/**/k", "/p/k", false}, {"/", "/", false},	    {"/**", "/", true},
+		{"/p/**/k", "/p/k", false}, {"/", "/", false},	      {"/**", "/", true},
 	};
 
 	(void)state;
@@ -163,7 +164,7 @@ static void refuses_patterns_without_a_meaning(void **state)
 		const char *pattern;
 		size_t at;
 	} rows[] = {
-		{"/a/x**", 4}, {"/a/**x", 3}, {"/a/***", 3}, {"/a/[b", 3}, {"/a/[b/c]", 3},
+		{"/a/x**", 4},	 {"/a/**x", 3},		{"/a/***", 3},	  {"/a/[b", 3}, {"/a/[b/c]", 3},
 		{"/a/[z-a]", 4}, {"/a/[[:alpha:]]", 4}, {"/a/*/../b", 5}, {"**/..", 3},
 	};
 

@@ -47,8 +47,13 @@ static int try_load(const struct fake_pair *variables, const char *const *names,
 		    struct policy **ret, struct policy_error *ret_error)
 {
 	static const struct fake_pair links[] = {
-		{"/bin", "/usr/bin"}, {"/lib", "/usr/lib"}, {"/lib64", "/usr/lib64"}, {"/sbin", "/usr/sbin"},
-		{"/etc/mtab", "/proc/4711/mounts"}, {"/etc/os-release", "/usr/lib/os-release"}, {NULL, NULL},
+		{"/bin", "/usr/bin"},
+		{"/lib", "/usr/lib"},
+		{"/lib64", "/usr/lib64"},
+		{"/sbin", "/usr/sbin"},
+		{"/etc/mtab", "/proc/4711/mounts"},
+		{"/etc/os-release", "/usr/lib/os-release"},
+		{NULL, NULL},
 	};
 	static struct fake_world world;
 	struct policy_host host;
@@ -91,7 +96,8 @@ static struct policy *load(const char *name, const char *user)
 /* Two rules of profiles that name one object share no operation: neither is idle or in doubt. */
 static void keep_disjoint_lists(void **state)
 {
-	struct policy *p = load_in(usual_variables, (const char *const[]){"build", "open", "credentials", NULL}, NULL);
+	struct policy *p =
+		load_in(usual_variables, (const char *const[]){"build", "open", "credentials", NULL}, NULL);
 	size_t n;
 	const struct rule *rules = policy_rules(p, &n);
 
@@ -103,20 +109,23 @@ static void keep_disjoint_lists(void **state)
 
 			if (a->n_names > 0 && b->n_names > 0 && (a->ops & b->ops) &&
 			    strcmp(a->names[0].text, b->names[0].text) == 0)
-				fail_msg("%s:%d and %s:%d name %s", a->file, a->line, b->file, b->line, a->names[0].text);
+				fail_msg("%s:%d and %s:%d name %s", a->file, a->line, b->file, b->line,
+					 a->names[0].text);
 		}
 	policy_free(p);
 }
 
 static void load_with_toolchains_anywhere(void **state)
 {
-	static const char *const names[] = {"CARGO_HOME", "RUSTUP_HOME", "GOPATH", "GOCACHE", "PYENV_ROOT", "NVM_DIR",
-					    "CCACHE_DIR", "GITDIR", "SSH_AUTH_SOCK"};
+	static const char *const names[] = {"CARGO_HOME", "RUSTUP_HOME", "GOPATH",
+					    "GOCACHE",	  "PYENV_ROOT",	 "NVM_DIR",
+					    "CCACHE_DIR", "GITDIR",	 "SSH_AUTH_SOCK"};
 	static const char *const values[] = {P, "/usr/local/x", H "/.cargo", "", "relative", "/tmp/sluice-1"};
 
 	(void)state;
 	for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
-		struct fake_pair variables[16] = {{"HOME", H}, {"PWD", P}, {"UID", "1000"}, {"TMPDIR", "/tmp/sluice-1"}};
+		struct fake_pair variables[16] = {
+			{"HOME", H}, {"PWD", P}, {"UID", "1000"}, {"TMPDIR", "/tmp/sluice-1"}};
 
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 			variables[4 + i] = (struct fake_pair){names[i], values[v]};
@@ -129,9 +138,11 @@ static void refuse_to_hand_over_a_home_directory(void **state)
 	static const struct {
 		const char *pwd, *nvm, *error;
 	} rows[] = {
-		{H, "", "build:12: the working directory is your home directory, and \"allow all $PWD\" would let the "
-			"command change everything in it: go into a project, or say which part: -p base --allow "
-			"all:~/thing"},
+		{H, "",
+		 "build:12: the working directory is your home directory, and \"allow all $PWD\" would let "
+		 "the "
+		 "command change everything in it: go into a project, or say which part: -p base --allow "
+		 "all:~/thing"},
 		{"/home", "", "build:12: the working directory is above your home directory, and "},
 		{"/", "", "build:12: the working directory is /, and "},
 		{P, H, "$NVM_DIR leads to your home directory, and "},
@@ -140,16 +151,22 @@ static void refuse_to_hand_over_a_home_directory(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fake_pair variables[] = {{"HOME", H}, {"PWD", rows[i].pwd}, {"UID", "1000"},
-						{"TMPDIR", "/tmp/sluice-1"}, {"NVM_DIR", rows[i].nvm}, {NULL, NULL}};
+		struct fake_pair variables[] = {{"HOME", H},
+						{"PWD", rows[i].pwd},
+						{"UID", "1000"},
+						{"TMPDIR", "/tmp/sluice-1"},
+						{"NVM_DIR", rows[i].nvm},
+						{NULL, NULL}};
 		struct policy *p = NULL;
 		struct policy_error error;
 
-		assert_int_equal(try_load(variables, (const char *const[]){"build", NULL}, NULL, &p, &error), -EINVAL);
+		assert_int_equal(try_load(variables, (const char *const[]){"build", NULL}, NULL, &p, &error),
+				 -EINVAL);
 		if (strncmp(error.text, "build:", 6) != 0 || !strstr(error.text, rows[i].error))
 			fail_msg("%s", error.text);
 		/* base has no working directory to give away */
-		assert_int_equal(try_load(variables, (const char *const[]){"base", NULL}, NULL, &p, &error), 0);
+		assert_int_equal(try_load(variables, (const char *const[]){"base", NULL}, NULL, &p, &error),
+				 0);
 		policy_free(p);
 	}
 }
@@ -167,7 +184,8 @@ static void never_say_never_and_keep_globs_away_from_projects(void **state)
 			assert_int_not_equal(rules[i].action, ACTION_ASK);
 			assert_int_equal(rules[i].rank, RANK_BUILTIN);
 			for (unsigned j = 0; j < rules[i].n_names; j++)
-				if (pattern_may_match_below(&rules[i].names[j], P, strlen(P)) && rules[i].names[j].is_glob)
+				if (pattern_may_match_below(&rules[i].names[j], P, strlen(P)) &&
+				    rules[i].names[j].is_glob)
 					fail_msg("%s:%d taints the project", rules[i].file, rules[i].line);
 		}
 		policy_free(p);
@@ -186,11 +204,13 @@ static void refuse_nothing_inside_of_allowed_directories_but_git(void **state)
 		for (size_t k = 0; k < n; k++) {
 			const struct rule *deny = &rules[i], *allow = &rules[k];
 
-			if (deny->action == ACTION_DENY && allow->action == ACTION_ALLOW && (deny->ops & allow->ops) &&
-			    deny->n_names && allow->n_names &&
-			    pattern_object(&allow->names[0], deny->names[0].text, strlen(deny->names[0].text)) &&
+			if (deny->action == ACTION_DENY && allow->action == ACTION_ALLOW &&
+			    (deny->ops & allow->ops) && deny->n_names && allow->n_names &&
+			    pattern_object(&allow->names[0], deny->names[0].text,
+					   strlen(deny->names[0].text)) &&
 			    strncmp(deny->names[0].text, P "/.git/", strlen(P "/.git/")) != 0)
-				fail_msg("%s:%d lies in %s:%d", deny->file, deny->line, allow->file, allow->line);
+				fail_msg("%s:%d lies in %s:%d", deny->file, deny->line, allow->file,
+					 allow->line);
 		}
 	policy_free(p);
 }

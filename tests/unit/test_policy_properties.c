@@ -13,7 +13,7 @@
 
 #define RULES_MAX 14
 #define PATHS_MAX 400
-#define SEEDS 240
+#define SEEDS	  240
 
 static const struct fake_world world = {.variables = usual_variables};
 
@@ -42,7 +42,8 @@ static void random_pattern(char *out, bool globs)
 	if (floating && depth == 0)
 		depth = 1;
 	for (unsigned i = 0; i < depth; i++) {
-		const char *name = globs && random_below(4) == 0 ? wild[random_below(star ? 5 : 6)] : names[random_below(4)];
+		const char *name = globs && random_below(4) == 0 ? wild[random_below(star ? 5 : 6)]
+								 : names[random_below(4)];
 
 		star = strcmp(name, "**") == 0;
 		if (floating && i == 0 && star)
@@ -56,13 +57,20 @@ static void random_pattern(char *out, bool globs)
 
 static struct reference_rule random_rule(bool globs)
 {
-	static const opset ops[] = {OPBIT(OP_READ), OPBIT(OP_WRITE), OPBIT(OP_READ) | OPBIT(OP_LIST),
-				    OPBIT(OP_CREATE) | OPBIT(OP_DELETE), OPBIT(OP_STAT), OPBIT(OP_CONNECT),
+	static const opset ops[] = {OPBIT(OP_READ),
+				    OPBIT(OP_WRITE),
+				    OPBIT(OP_READ) | OPBIT(OP_LIST),
+				    OPBIT(OP_CREATE) | OPBIT(OP_DELETE),
+				    OPBIT(OP_STAT),
+				    OPBIT(OP_CONNECT),
 				    OPBIT(OP_READ) | OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE)};
 	struct reference_rule rule = {.ops = ops[random_below(7)], .rank = random_below(3)};
 	unsigned dice = random_below(20);
 
-	rule.action = dice < 9 ? ACTION_ALLOW : dice < 16 ? ACTION_DENY : dice < 19 ? ACTION_ASK : ACTION_NEVER;
+	rule.action = dice < 9	  ? ACTION_ALLOW
+		      : dice < 16 ? ACTION_DENY
+		      : dice < 19 ? ACTION_ASK
+				  : ACTION_NEVER;
 	random_pattern(rule.pattern, globs);
 	return rule;
 }
@@ -87,7 +95,8 @@ static struct policy *build(const struct reference_rule *rules, size_t n, unsign
 			if (rule->rank != rank)
 				continue;
 			opset_format(rule->ops, ops, sizeof(ops));
-			sprintf(text + strlen(text), "%s %s %s\n", action_names[rule->action], ops, rule->pattern);
+			sprintf(text + strlen(text), "%s %s %s\n", action_names[rule->action], ops,
+				rule->pattern);
 		}
 		r = policy_add_text(p, "random", rank, text, strlen(text), &error);
 		if (r < 0)
@@ -189,7 +198,8 @@ static void pays_no_heed_to_the_order_of_lines(void **state)
 
 					assert_int_equal(v.action, w.action);
 					assert_int_equal(v.err, w.err);
-					assert_string_equal(v.rule ? v.rule->text : "", w.rule ? w.rule->text : "");
+					assert_string_equal(v.rule ? v.rule->text : "",
+							    w.rule ? w.rule->text : "");
 				}
 			policy_free(q);
 		}
@@ -216,7 +226,8 @@ static void never_loosens_by_a_refusal(void **state)
 			for (size_t i = 0; i < n_paths; i++)
 				for (unsigned op = 0; op < OP_BIND; op++)
 					if (decide(q, op, paths[i]) < decide(p, op, paths[i]))
-						fail_msg("%s %s loosened by %s", op_names[op], paths[i], rules[n].pattern);
+						fail_msg("%s %s loosened by %s", op_names[op], paths[i],
+							 rules[n].pattern);
 		}
 		policy_free(q);
 		policy_free(p);
