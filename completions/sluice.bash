@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion of sluice
+
+# Profiles: the built-in ones and the user's own.
+_sluice_profiles()
+{
+	local f
+	printf '%s\n' none base build credentials open
+	for f in ~/.config/sluice/*.policy; do
+		[[ -e $f ]] || continue
+		f=${f##*/}
+		printf '%s\n' "${f%.policy}"
+	done
+}
+
+# The value of --allow and its kin: OPS:TARGET.
+_sluice_rule()
+{
+	local ops=${1%%:*} target=${1#*:}
+
+	if [[ $1 != *:* ]]; then
+		compopt -o nospace
+		mapfile -t COMPREPLY < <(compgen -S : -W "ro rx rw w all read list write create delete exec meta stat connect bind" -- "$1")
+		return
+	fi
+	compopt -o nospace -o filenames
+	# Where bash splits words at ":", only what follows it is replaced.
+	if [[ $COMP_WORDBREAKS == *:* ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$target")
+	else
+		mapfile -t COMPREPLY < <(compgen -P "$ops:" -f -- "$target")
+	fi
+}
+
+# Does the option $1 take a value?
+_sluice_has_value()
+{
+	case $1 in
+	-p | --allow | --ask | --deny | --never | --report | --layers | --prompt | --prompt-timeout) ;;
+	--on-death | --record | --stats | --name | --workers | --backend) ;;
+	*) return 1 ;;
+	esac
+}
+
+# Values of the option $1 that begin with $2.
+_sluice_value()
+{
+	local words=
+
+	case $1 in
+	-p)
+		if [[ $2 == */* ]]; then
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$2")
+			return
+		fi
+		words=$(_sluice_profiles)
+		;;
+	--allow | --ask | --deny | --never)
+		_sluice_rule "$2"
+		return
+		;;
+	--record | --stats)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$2")
+		return
+		;;
+	--report) words="all writes none" ;;
+	--layers) words="auto emulate" ;;
+	--prompt) words="tty none" ;;
+	--on-death) words="warden ptrace" ;;
+	--backend) words="auto uring epoll" ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
+}
+
+# The command that is run completes as it would without sluice; it is the word $1 of the line.
+_sluice_command()
+{
+	local at=1
+
+	while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} != "$1" ]]; do ((at++)); done
+	if declare -F _command_offset >/dev/null; then
+		_command_offset "$at"
+	else
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+	fi
+}
+
+_sluice()
+{
+	local policy_options="-p --allow --ask --deny --never --report --layers"
+	local run_options="--prompt --prompt-timeout --on-death --record --stats --name --fail-denied --workers --backend -v -q --help"
+	local ops="read list write create delete exec meta stat connect bind"
+	local words=() line=${COMP_LINE:0:COMP_POINT} cur last i ended=
+
+	# Split at blanks only, not at ":" and "=".
+	read -ra words <<<"$line"
+	[[ $line == *[[:space:]] ]] && words+=("")
+	COMPREPLY=()
+	((${#words[@]} >= 2)) || return
+	last=$((${#words[@]} - 1))
+	cur=${words[last]}
+	if ((last == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "run explain doctor help --help --version" -- "$cur")
+		return
+	fi
+	for ((i = 2; i < last; i++)); do
+		if _sluice_has_value "${words[i]}"; then
+			if ((++i == last)); then
+				_sluice_value "${words[i - 1]}" "$cur"
+				return
+			fi
+		elif [[ ${words[i]} == -- ]]; then
+			((i++))
+			ended=1
+			break
+		elif [[ ${words[i]} != -* ]]; then
+			break
+		fi
+	done
+	case ${words[1]} in
+	run)
+		if ((i < last)); then
+			_sluice_command "${words[i]}"
+		elif [[ -z $ended && $cur == --*=* ]]; then
+			_sluice_value "${cur%%=*}" "${cur#*=}"
+		elif [[ -z $ended && $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$policy_options $run_options" -- "$cur")
+		else
+			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+		fi
+		;;
+	explain)
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$policy_options --plan --help" -- "$cur")
+		elif ((i == last)); then
+			mapfile -t COMPREPLY < <(compgen -W "$ops" -- "$cur")
+		else
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi
+		;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run explain doctor" -- "$cur") ;;
+	doctor) mapfile -t COMPREPLY < <(compgen -W "--help" -- "$cur") ;;
+	esac
+}
+
+complete -F _sluice sluice

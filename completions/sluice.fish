@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+# fish completion of sluice
+
+function __sluice_profiles
+    printf '%s\n' none base build credentials open
+    for f in ~/.config/sluice/*.policy
+        basename $f .policy
+    end
+end
+
+# Are the options of `sluice run` still being typed, and not yet the command?
+function __sluice_before_command
+    set -l words (commandline -opc)
+    test (count $words) -ge 2; and test $words[2] = run; or return 1
+    set -l skip 0
+    for w in $words[3..-1]
+        if test $skip = 1
+            set skip 0
+            continue
+        end
+        switch $w
+            case -p --allow --ask --deny --never --report --layers --prompt --prompt-timeout \
+                --on-death --record --stats --name --workers --backend
+                set skip 1
+            case --
+                return 1
+            case '-*'
+                continue
+            case '*'
+                return 1
+        end
+    end
+    return 0
+end
+
+# What follows the options of `sluice run`.
+function __sluice_command
+    set -l words (commandline -opc) (commandline -ct)
+    set -l at 3
+    while test $at -lt (count $words)
+        switch $words[$at]
+            case -p --allow --ask --deny --never --report --layers --prompt --prompt-timeout \
+                --on-death --record --stats --name --workers --backend
+                set at (math $at + 2)
+            case --
+                set at (math $at + 1)
+                break
+            case '-*'
+                set at (math $at + 1)
+            case '*'
+                break
+        end
+    end
+    set -l line ''
+    if test $at -lt (count $words)
+        set line (string join ' ' -- (string escape -- $words[$at..-2]))' '
+    end
+    complete -C $line$words[-1]
+end
+
+function __sluice_rules
+    set -l word (commandline -ct)
+    if string match -q '*:*' -- $word
+        set -l parts (string split -m 1 : -- $word)
+        for f in (__fish_complete_path $parts[2])
+            printf '%s:%s\n' $parts[1] $f
+        end
+    else
+        printf '%s:\n' ro rx rw w all read list write create delete exec meta stat connect bind
+    end
+end
+
+set -l explain '__fish_seen_subcommand_from explain; and not __fish_seen_subcommand_from run'
+set -l policy "__sluice_before_command; or begin; $explain; end"
+set -l run __sluice_before_command
+
+complete -c sluice -f
+complete -c sluice -n __fish_use_subcommand -a run -d 'Run a command under a policy'
+complete -c sluice -n __fish_use_subcommand -a explain -d 'Say what a policy decides'
+complete -c sluice -n __fish_use_subcommand -a doctor -d 'Say what this kernel can do'
+complete -c sluice -n __fish_use_subcommand -a help -d 'The options of a command'
+complete -c sluice -n __fish_use_subcommand -l version -d 'Show the version'
+complete -c sluice -n __fish_use_subcommand -l help -d 'Show help'
+complete -c sluice -n $policy -l help -d 'Show help'
+
+complete -c sluice -n $policy -s p -x -a '(__sluice_profiles)' -d 'The policy: a profile or a file'
+complete -c sluice -n $policy -l allow -x -a '(__sluice_rules)' -d 'Add a rule for this run'
+complete -c sluice -n $policy -l ask -x -a '(__sluice_rules)' -d 'Add a rule for this run'
+complete -c sluice -n $policy -l deny -x -a '(__sluice_rules)' -d 'Add a rule for this run'
+complete -c sluice -n $policy -l never -x -a '(__sluice_rules)' -d 'Add a rule for this run'
+complete -c sluice -n $policy -l report -x -a 'all writes none' -d 'Which refusals to watch'
+complete -c sluice -n $policy -l layers -x -a 'auto emulate' -d 'Who enforces'
+
+complete -c sluice -n $run -l prompt -x -a 'tty none' -d 'Where ask rules ask'
+complete -c sluice -n $run -l prompt-timeout -x -d 'Seconds until a question is a no'
+complete -c sluice -n $run -l on-death -x -a 'warden ptrace' -d 'Who ends the command when sluice dies'
+complete -c sluice -n $run -l record -r -F -d 'Write each access as a line of JSON'
+complete -c sluice -n $run -l stats -r -F -d 'Write counters as JSON'
+complete -c sluice -n $run -l name -x -d 'What to call this run'
+complete -c sluice -n $run -l fail-denied -d 'Exit 1 if something was refused'
+complete -c sluice -n $run -l workers -x -d 'At most so many threads'
+complete -c sluice -n $run -l backend -x -a 'auto uring epoll' -d 'How to wait'
+complete -c sluice -n $run -s v -d 'Show the whole summary'
+complete -c sluice -n $run -s q -d 'Show no summary'
+
+complete -c sluice -n '__fish_seen_subcommand_from run' -a '(__sluice_command)'
+complete -c sluice -n $explain -l plan -d 'Which layer enforces each rule'
+complete -c sluice -n $explain -a 'read list write create delete exec meta stat connect bind'
+complete -c sluice -n $explain -F
+complete -c sluice -n '__fish_seen_subcommand_from help' -a 'run explain doctor'
