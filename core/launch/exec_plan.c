@@ -90,7 +90,8 @@ void exec_plan_explain(const struct exec_plan *p, char *const *argv, const struc
 	const char *file = p->paths[0] ? p->paths[failed->candidate] : NULL;
 	bool searched = !strchr(argv[0], '/');
 
-	if (!file || (failed->err == ENOENT && searched))
+	/* In a directory that can't be searched, a file is not there, as shells see it. */
+	if (!file || (searched && (failed->err == ENOENT || access(file, F_OK) < 0)))
 		say(ret, 127, "%s: command not found", argv[0]);
 	else if (failed->err == ENOENT && access(file, F_OK) == 0)
 		say(ret, 127, "%s: its interpreter or loader was not found", file);

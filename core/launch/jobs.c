@@ -103,14 +103,23 @@ static void on_continued(struct launch *l)
 	l->target_stopped = false;
 }
 
-/* Stop as the command did. Returns when we are continued. */
+/* Stop as the command did. Returns when we are continued.
+ *
+ * A command with a process group of its own (an interactive shell) may have the terminal when it stops.
+ * The shell that continues us gives the terminal to our group, so it has to be passed on; a group in the
+ * background would read end of file. */
 static void stop_like(struct launch *l, int sig)
 {
 	struct sigaction plain = {.sa_handler = SIG_DFL}, old;
+	_cleanup_close_ int tty = -EBADF;
+	pid_t group = 0;
 	sigset_t one, mask;
 
 	if (!l->own_job)
 		return;
+	tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (tty >= 0 && tcgetpgrp(tty) != getpgrp() && tcgetpgrp(tty) == getpgid(l->target_pid))
+		group = tcgetpgrp(tty);
 	sigaction(sig, &plain, &old);
 	sigemptyset(&one);
 	sigaddset(&one, sig);
@@ -119,6 +128,8 @@ static void stop_like(struct launch *l, int sig)
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	if (sig != SIGSTOP)
 		sigaction(sig, &old, NULL);
+	if (group > 0 && tcgetpgrp(tty) == getpgrp())
+		tcsetpgrp(tty, group);
 	on_continued(l);
 }
 
@@ -238,18 +249,24 @@ static void on_gate(struct launch *l)
 	close(take_fd(&l->gate));
 }
 
+/* The target failed or is gone before its exec. */
+static bool start_failed(const struct launch *l)
+{
+	return l->failed.kind == GATE_FAILED || l->confined_err < 0;
+}
+
 void jobs_serve(struct launch *l, enum until until)
 {
-	while (!l->ended) {
+	/* The confined thread always reports, even if all it had to start is dead by then. */
+	while (!l->ended || !l->is_ready) {
 		struct pollfd p[] = {
-			{.fd = l->signals, .events = POLLIN},
-			{.fd = l->leash, .events = POLLIN},
+			{.fd = l->is_ready ? l->signals : -1, .events = POLLIN}, /* once there is a target */
+			{.fd = l->ended ? -1 : l->leash, .events = POLLIN},
 			{.fd = l->is_ready ? -1 : l->ready, .events = POLLIN},
 			{.fd = l->is_ready ? l->gate : -1, .events = POLLIN},
 		};
 
-		if (until == UNTIL_EXEC && l->is_ready &&
-		    (l->exec_done || l->failed.kind == GATE_FAILED || l->confined_err < 0))
+		if (until == UNTIL_EXEC && l->is_ready && (l->exec_done || start_failed(l)))
 			return;
 		if (poll(p, 4, -1) < 0)
 			continue;
@@ -262,6 +279,9 @@ void jobs_serve(struct launch *l, enum until until)
 		if (p[0].revents)
 			on_signal(l);
 	}
+	/* Its last words, if it failed so fast that the warden was done before we looked. */
+	if (l->gate >= 0 && !start_failed(l))
+		on_gate(l);
 }
 
 void launch_exit_like(int wstatus)
