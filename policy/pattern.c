@@ -22,6 +22,12 @@ static bool is_magic(char c)
 	return c == '*' || c == '?' || c == '[';
 }
 
+/* Bytes that a text must escape to mean them literally. */
+static bool is_special(char c)
+{
+	return is_magic(c) || c == ']' || c == '!' || c == '^' || c == '-' || c == '\\';
+}
+
 static bool set_has(const unsigned char *set, unsigned char c)
 {
 	return set[c >> 3] & (1u << (c & 7));
@@ -296,22 +302,29 @@ static int pattern_seal(struct arena *a, struct pattern *p, const char *tail_tex
 		if (p->comps[p->n_literal + i].kind == COMPONENT_DOUBLESTAR)
 			p->doublestars |= 1ULL << i;
 	if (p->is_glob) {
-		size_t head = p->n_literal ? p->prefix_len : 0, tail = strlen(tail_text);
-		char *text = arena_alloc(a, head + tail + 1);
+		char *text = out = arena_alloc(a, 2 * (size_t)p->prefix_len + strlen(tail_text) + 1);
 
 		if (!text)
 			return -ENOMEM;
-		memcpy(text, prefix, head);
-		memcpy(text + head, tail_text, tail);
+		for (unsigned i = 0; p->n_literal && i < p->prefix_len; i++) {
+			if (is_magic(prefix[i]) || prefix[i] == '\\')
+				*out++ = '\\';
+			*out++ = prefix[i];
+		}
+		strcpy(out, tail_text);
 		p->text = text;
 	}
 	return 0;
 }
 
-/* The part of the text of glob P that belongs to its tail, from the slash on. */
+/* The part of the text of glob P that belongs to its tail, from the slash on: no wildcard holds one. */
 static const char *tail_text_of(const struct pattern *p)
 {
-	return p->text + (p->n_literal ? p->prefix_len : 0);
+	const char *s = p->text + strlen(p->text);
+
+	for (unsigned n = p->n_comps - p->n_literal; n > 0; n -= *s == '/')
+		s--;
+	return s;
 }
 
 /* One component [FROM, TO) of T. */
@@ -350,7 +363,7 @@ static char *append_text(char *out, const struct wordtext *t, size_t from, size_
 {
 	*out++ = '/';
 	for (size_t i = from; i < to; i++) {
-		if (!t->bare[i] && strchr("*?[]!^-\\", t->bytes[i]))
+		if (!t->bare[i] && is_special(t->bytes[i]))
 			*out++ = '\\';
 		*out++ = t->bytes[i];
 	}
