@@ -379,6 +379,12 @@ static int remarks(struct planner *p)
 	return r;
 }
 
+/* Which of several rules to blame: refusals before allows, what the user wrote before what is implied. */
+static int blame(const struct rule *rule)
+{
+	return (rule->action != ACTION_ALLOW ? 1 : 0) + (rule->line || rule->rank == RANK_OPTION ? 2 : 0);
+}
+
 /* Nothing may wait for a supervisor that there is not. */
 static int check_unsupervised(struct planner *p)
 {
@@ -389,18 +395,16 @@ static int check_unsupervised(struct planner *p)
 	for (size_t i = 0; i < p->n_lines; i++) {
 		const struct rule *r = p->lines[i].rule;
 
-		if (r && strstr(p->lines[i].layer, "supervisor") &&
-		    (!rule || (rule->action == ACTION_ALLOW && r->action != ACTION_ALLOW)))
+		if (r && strstr(p->lines[i].layer, "supervisor") && (!rule || blame(r) > blame(rule)))
 			rule = r;
 	}
 	if (!rule)
 		return 0;
-	return planner_refuse(
-		p, rule,
-		"needs a supervisor (%s), and this process already has one (a container runtime or "
-		"another sluice): run sluice outside of it, or remove the rules that `sluice explain --plan` "
-		"marks \"supervisor\"",
-		rule->text);
+	return planner_refuse(p, rule,
+			      "needs a supervisor (%s), and this process already has one (a container "
+			      "runtime or another sluice): run sluice outside of it, or remove the rules "
+			      "that `sluice explain --plan` marks \"supervisor\"",
+			      rule->text);
 }
 
 int planner_lines(struct planner *p)

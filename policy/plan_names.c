@@ -183,7 +183,8 @@ static void judge_literals(struct planner *p)
 {
 	struct name_list *l = &p->literals;
 
-	qsort(l->items, l->n, sizeof(*l->items), compare_names);
+	if (l->n)
+		qsort(l->items, l->n, sizeof(*l->items), compare_names);
 	for (size_t i = 0; i < l->n; i++) {
 		struct name *n = &l->items[i];
 		bool never = n->rule && n->rule->action == ACTION_NEVER;

@@ -98,7 +98,7 @@ static struct gap *gap_add(struct planner *p, const struct place *at, opset ops,
 
 static void exec_problem(struct planner *p, const struct rule *rule, const char *what)
 {
-	if (!p->exec_problem) {
+	if (!p->exec_problem && rule) {
 		p->exec_problem = rule;
 		p->exec_problem_what = what;
 	}
@@ -176,7 +176,8 @@ static int visit_named_children(struct planner *p, const struct place *dir)
 }
 
 /* Each child by itself: -E2BIG if there are too many for EXPAND. */
-static int visit_all_children(struct planner *p, const struct place *dir, opset expand)
+static int visit_all_children(struct planner *p, const struct place *dir, opset expand,
+			      const struct rule *cause)
 {
 	size_t max = expand & OPBIT(OP_EXEC) ? PLAN_EXEC_CHILDREN_MAX : PLAN_CHILDREN_MAX, n = 0;
 	struct place in = *dir;
@@ -189,8 +190,11 @@ static int visit_all_children(struct planner *p, const struct place *dir, opset 
 	r = p->host->list(p->host->ctx, dir->path, max, &children);
 	if (r == -ENOMEM || r == -E2BIG)
 		return r;
-	if (r < 0)
-		return 0; /* can't be read: then the target can't find anything in it to open either */
+	if (r < 0) { /* can't be read: nothing in it is granted */
+		if (expand & OPBIT(OP_EXEC))
+			exec_problem(p, cause, "is in a directory that can't be listed to allow the others");
+		return 0;
+	}
 	for (char **c = children; c && *c; c++)
 		n++;
 	/* So many for the sake of exec: nothing else is granted there. */
@@ -255,7 +259,7 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 	if (expand || b.scattered & OPS_LANDLOCK & (opset)~in.done) {
 		size_t gap = p->n_gaps - 1;
 
-		r = visit_all_children(p, &in, expand);
+		r = visit_all_children(p, &in, expand, b.cause[OP_EXEC]);
 		if (r == -E2BIG) {
 			if (later)
 				p->gaps[gap].too_many = true;

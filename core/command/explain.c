@@ -33,6 +33,10 @@ struct arguments {
 	bool plan, verbose, help;
 };
 
+static const char *const op_words[] = {
+	"read",	   "list", "write", "create", "delete", "exec", "meta", "stat",
+	"connect", "bind", "ro",    "rx",     "w",	"rw",	"all",	NULL,
+};
 static const char *const own_options[] = {"--plan", "--help", "-v", NULL};
 
 static int parse(char **argv, struct arguments *ret, struct policy_error *ret_error)
@@ -103,7 +107,7 @@ static int understand(const struct arguments *a, struct question *ret, struct po
 
 	ret->target = target;
 	if (opset_parse(a->words[0], strlen(a->words[0]), &ret->ops) < 0) {
-		const char *near = suggest(a->words[0], op_names);
+		const char *near = suggest(a->words[0], op_words);
 
 		snprintf(
 			ret_error->text, sizeof(ret_error->text), "unknown operation \"%s\"%s%s%s",
