@@ -181,7 +181,10 @@ static int allow_line(struct planner *p, const struct rule *rule)
 			text_add(&why, " (too many names in %s)", s.in->path);
 	}
 	if (s.missing)
-		text_add(&why, "%s%s: does not exist yet", separator(&why), shown(s.missing, ops));
+		text_add(&why, "%s%s: does not exist yet%s", separator(&why), shown(s.missing, ops),
+			 s.missing & OPBIT(OP_EXEC) && s.missing & OPBIT(OP_CREATE)
+				 ? " (what is made there runs from the next run on)"
+				 : "");
 	if (s.per_process)
 		text_add(&why, "%s%s: another one for each process", separator(&why),
 			 shown(s.per_process, ops));
@@ -294,8 +297,9 @@ static int refusal_line(struct planner *p, const struct rule *rule)
 		text_add(&why, "%s%s: left out; %u %s of %s granted one by one", separator(&why),
 			 shown(gap_ops, ops), gap->granted, gap->granted == 1 ? "child" : "children",
 			 gap->path);
-		text_add(&why, gap_ops == OPBIT(OP_EXEC) ? ", nothing new there runs"
-							 : ", new names there are emulated");
+		text_add(&why, gap_ops == OPBIT(OP_EXEC)  ? ", nothing new there runs"
+			       : gap_ops & OPBIT(OP_EXEC) ? ", new names there are emulated and do not run"
+							  : ", new names there are emulated");
 	} else if (gap) {
 		text_add(&why, "%s%s: beneath %s all is emulated", separator(&why), shown(gap_ops, ops),
 			 gap->path);

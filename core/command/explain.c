@@ -245,7 +245,7 @@ static const char *layer_of(const struct explain *e, enum op op, const char *pat
 		return trapped ? "Landlock; trapped too, so that refusals can be reported"
 			       : "Landlock alone: not trapped";
 	if (op == OP_EXEC)
-		return "Landlock, which can't grant it: nothing new beside a hole runs";
+		return "Landlock, which has no grant for it: what is new here runs only from the next run on";
 	return "the supervisor: it does the call itself";
 }
 
