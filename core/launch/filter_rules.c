@@ -151,6 +151,15 @@ static int refuse_inet(scmp_filter_ctx ctx, uint32_t family, bool allowed)
 	return 0;
 }
 
+/* May the tree not connect to each and every socket file? (Calls can be trapped without that.) */
+static bool peers_restricted(const struct filter_spec *spec)
+{
+	const struct policy *policy = spec->plan->policy;
+
+	return policy_names_op(policy, OP_CONNECT) ||
+	       policy_decide(policy, OP_CONNECT, "/", 1).action != ACTION_ALLOW;
+}
+
 /* A datagram socket takes its peer with each sendmsg, behind a pointer that the filter can't see. */
 static int refuse_unix_datagrams(scmp_filter_ctx ctx, int nr)
 {
@@ -168,7 +177,7 @@ static int refuse_families(scmp_filter_ctx ctx, const struct filter_spec *spec)
 			TRY(eq32(ctx, EAFNOSUPPORT, __NR_socket, 0, family));
 	for (uint32_t bit = past_last; bit; bit <<= 1)
 		TRY(filter_rule1(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, bit, bit));
-	return spec->plan->trap[CALL_CONNECT] ? refuse_unix_datagrams(ctx, __NR_socket) : 0;
+	return peers_restricted(spec) ? refuse_unix_datagrams(ctx, __NR_socket) : 0;
 }
 
 static int refuse_protocols(scmp_filter_ctx ctx, const struct filter_spec *spec)
@@ -183,7 +192,7 @@ static int refuse_protocols(scmp_filter_ctx ctx, const struct filter_spec *spec)
 
 static int refuse_socketpair(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
-	return spec->plan->trap[CALL_CONNECT] ? refuse_unix_datagrams(ctx, __NR_socketpair) : 0;
+	return peers_restricted(spec) ? refuse_unix_datagrams(ctx, __NR_socketpair) : 0;
 }
 
 /* A connect that no connect shows. */

@@ -158,26 +158,19 @@ static void perform_link(struct request *q)
 	reply_result(q, r);
 }
 
-/* "." and ".." as last names: always an error, and the kernel knows which. */
-static int refuse_dots(struct request *q)
+/* "." and ".." as last names are always an error, and the kernel knows which: it is asked with the very
+ * names, and nothing needs to be judged. */
+static bool has_dots(const struct request *q)
 {
-	if (!is_dot(&q->at[0]) && !is_dot(&q->at[1]))
-		return 0;
-	switch (kind_of(q)) {
-	case NAME_MKDIR:
-	case NAME_MKNOD:
-	case NAME_SYMLINK:
-		return -EEXIST;
-	case NAME_LINK:
-		return -EEXIST;
-	case NAME_UNLINK:
-		return -EISDIR;
-	case NAME_RMDIR:
-		return strcmp(q->at[0].last, ".") == 0 ? -EINVAL : -ENOTEMPTY;
-	case NAME_RENAME:
-		return -EBUSY;
-	}
-	return -EACCES;
+	return is_dot(&q->at[0]) || is_dot(&q->at[1]);
+}
+
+/* A move that would loosen a verdict. */
+static int refuse_move(struct request *q, int err)
+{
+	q->verdict = (struct verdict){.action = ACTION_DENY, .err = err};
+	reply_errno(q, err);
+	return 1;
 }
 
 static int prepare_make(struct request *q)
@@ -214,9 +207,9 @@ static int prepare_make(struct request *q)
 		return -EEXIST;
 	if (r < 0)
 		return r;
-	r = refuse_dots(q);
-	if (r < 0)
-		return r;
+	q->perform = perform_make;
+	if (has_dots(q))
+		return 0;
 	if (q->at[0].obj >= 0)
 		return -EEXIST;
 	if (kind != NAME_MKDIR && q->at[0].last[strlen(q->at[0].last) - 1] == '/')
@@ -224,7 +217,6 @@ static int prepare_make(struct request *q)
 	q->creates = true;
 	request_need(q, OP_CREATE, 0);
 	q->needs[0].parent_too = kind == NAME_MKDIR;
-	q->perform = perform_make;
 	return 0;
 }
 
@@ -241,13 +233,12 @@ static int prepare_remove(struct request *q)
 		return kind_of(q) == NAME_RMDIR ? -EBUSY : -EISDIR;
 	if (r < 0)
 		return r;
-	r = refuse_dots(q);
-	if (r < 0)
-		return r;
+	q->perform = perform_remove;
+	if (has_dots(q))
+		return 0;
 	if (q->at[0].obj < 0)
 		return -ENOENT;
 	request_need(q, OP_DELETE, 0);
-	q->perform = perform_remove;
 	return 0;
 }
 
@@ -271,12 +262,11 @@ static int prepare_rename(struct request *q)
 		r = request_resolve(q, i, RESOLVE_PARENT | RESOLVE_LAST_RAW);
 	if (r < 0)
 		return r;
-	r = refuse_dots(q);
-	if (r < 0)
-		return r;
+	q->perform = perform_rename;
+	if (has_dots(q))
+		return 0;
 	if (q->at[0].obj < 0 || (exchange && q->at[1].obj < 0))
 		return -ENOENT;
-	q->perform = perform_rename;
 	request_need(q, OP_DELETE, 0);
 	request_need(q, OP_CREATE, 1);
 	if (q->at[1].obj >= 0)
@@ -290,7 +280,7 @@ static int prepare_rename(struct request *q)
 	if (q->verdict.action != ACTION_ALLOW)
 		return 0;
 	if (widens(q, 0, 1) || (exchange && widens(q, 1, 0)))
-		return -EXDEV;
+		return refuse_move(q, EXDEV);
 	/* Across directories Landlock compares all rights of both: ours to do, exactly. */
 	q->boundable = same_parent(q);
 	return 0;
@@ -314,15 +304,14 @@ static int prepare_link(struct request *q)
 		return -EEXIST;
 	if (r < 0)
 		return r;
-	r = refuse_dots(q);
-	if (r < 0)
-		return r;
+	if (has_dots(q))
+		return -EEXIST;
 	if (q->at[1].obj >= 0)
 		return -EEXIST;
 	if (q->at[1].last[strlen(q->at[1].last) - 1] == '/')
 		return -ENOENT;
 	if (S_ISDIR(q->at[0].st.st_mode))
-		return -EPERM;
+		return refuse_move(q, EPERM);
 	q->perform = perform_link;
 	q->creates = true;
 	request_need(q, OP_CREATE, 1);
@@ -332,7 +321,7 @@ static int prepare_link(struct request *q)
 	/* What has no name yet (O_TMPFILE) came from a directory where it may be created. */
 	if (!q->at[0].unnamed && !(q->at[0].deleted && q->at[0].st.st_nlink == 0 && q->at[0].magic) &&
 	    widens(q, 0, 1))
-		return -EPERM;
+		return refuse_move(q, EPERM);
 	q->boundable = !q->at[0].magic && same_parent(q);
 	return 0;
 }

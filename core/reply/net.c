@@ -160,6 +160,13 @@ int connect_prepare(struct request *q)
 	if (!reply_still_valid(q))
 		return -ESRCH;
 	a = q->extra;
+	if (send && !policy_names_op(q->sup->policy, OP_CONNECT) &&
+	    policy_decide(q->sup->policy, OP_CONNECT, "/", 1).action == ACTION_ALLOW &&
+	    policy_decide_net(q->sup->policy, OP_CONNECT).action == ACTION_ALLOW) {
+		/* Safe: every peer is allowed. */
+		reply_continue(q);
+		return 1;
+	}
 	if (send) {
 		if (domain != AF_INET && domain != AF_INET6)
 			return -EACCES;

@@ -24,6 +24,7 @@
 #define PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
 #define TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 #define OPEN_HOW_MAX 4096
+#define STALE (-ESTALE - 4096) /* the name means something else by now; no errno of the kernel */
 #define MAX_RACES 16 /* creations that others were faster at */
 
 /* struct open_how as the kernel takes it: sizes and unknown tails first. */
@@ -80,7 +81,7 @@ static int decode(struct request *q)
 	if (flags & (O_CREAT | TMPFILE_BIT))
 		q->open_mode = request_arg(q, q->call->mode) & 07777;
 	if (flags & TMPFILE_BIT) {
-		if ((flags & O_TMPFILE) != O_TMPFILE || (flags & O_ACCMODE) == O_RDONLY)
+		if ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || (flags & O_ACCMODE) == O_RDONLY)
 			return -EINVAL;
 	} else if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY)) {
 		return -EINVAL;
@@ -142,15 +143,19 @@ static int resolve_open(struct request *q)
 {
 	bool creat = q->open_flags & O_CREAT;
 	bool nofollow = (q->open_flags & O_NOFOLLOW) || (creat && (q->open_flags & O_EXCL));
+	bool slash = q->path[0].len > 0 && q->path[0].bytes[q->path[0].len - 1] == '/';
 	unsigned flags = (nofollow ? 0 : RESOLVE_FOLLOW) | (creat || nofollow ? RESOLVE_PARENT : 0);
-	int r = request_resolve(q, 0, flags);
+	int r = request_resolve(q, 0, creat && slash ? RESOLVE_PARENT | RESOLVE_LAST_RAW : flags);
 
+	/* Whatever is there, once its directory has been reached; "." and "/" are known to be there. */
+	if (creat && slash && (r == 0 || r == -EBUSY))
+		return (q->open_flags & O_EXCL) && (r == -EBUSY || q->at[0].unnamed) ? -EEXIST : -EISDIR;
 	if (r < 0)
 		return r;
 	if (q->at[0].obj < 0 && !creat)
 		return -ENOENT;
-	if (creat && q->path[0].bytes[q->path[0].len - 1] == '/')
-		return -EISDIR;
+	if (creat && q->at[0].obj >= 0 && S_ISDIR(q->at[0].st.st_mode))
+		return q->open_flags & O_EXCL ? -EEXIST : -EISDIR;
 	return 0;
 }
 
@@ -195,18 +200,12 @@ int open_prepare(struct request *q)
 	r = resolve_open(q);
 	if (r == -ENOENT && q->cache_key.a)
 		learn_missing(q);
-	if (r < 0 && r != -ESRCH && q->sup->landlock && q->call->nr != SYS_openat2 && r != -EACCES) {
-		/* The kernel's own errno, at no cost. Safe: if the file has appeared meanwhile, the
-		 * target's domain decides. */
-		reply_continue(q);
-		return 1;
-	}
 	if (r < 0)
 		return r;
-	if (q->open_flags & O_PATH) {
-		q->n_needs = 0;
-		return 0;
-	}
+	/* A descriptor of this kind can't be handed over (ADDFD: EBADF), and without a baseline the flags,
+	 * which lie in memory, must not be read again. Callers of openat2 know how to do without. */
+	if (q->open_flags & O_PATH)
+		return q->sup->landlock ? 0 : -ENOSYS;
 	if (at->obj >= 0 && S_ISLNK(at->st.st_mode))
 		return q->open_flags & O_DIRECTORY ? -ENOTDIR
 		       : (q->open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? -EEXIST : -ELOOP;
@@ -223,11 +222,12 @@ static bool same_object(int fd, const struct stat *st)
 	return fstat(fd, &now) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
 }
 
-/* Open the pinned object itself. -EAGAIN: the name means something else by now. */
+/* Open the pinned object itself. STALE: the name means something else by now. */
 static int open_object(const struct request *q, bool nonblock)
 {
 	const struct resolved *at = &q->at[0];
-	uint64_t flags = (q->open_flags & ~(uint64_t)(O_CREAT | O_EXCL)) | O_CLOEXEC | O_NOCTTY;
+	uint64_t not_ours = q->open_flags & TMPFILE_BIT ? O_CREAT : O_CREAT | O_EXCL;
+	uint64_t flags = (q->open_flags & ~not_ours) | O_CLOEXEC | O_NOCTTY;
 	char link[32];
 	int fd;
 
@@ -239,6 +239,11 @@ static int open_object(const struct request *q, bool nonblock)
 			flags &= ~(uint64_t)O_NOFOLLOW;
 		else if (flags & O_TRUNC)
 			flags &= ~(uint64_t)O_NOFOLLOW;
+	} else if ((flags & O_NOFOLLOW) && S_ISDIR(at->st.st_mode)) {
+		fd = sys_openat2(at->obj, ".", flags, 0, 0);
+		if (fd != -EACCES)
+			return fd;
+		flags &= ~(uint64_t)O_NOFOLLOW;
 	} else {
 		flags &= ~(uint64_t)O_NOFOLLOW;
 	}
@@ -246,9 +251,9 @@ static int open_object(const struct request *q, bool nonblock)
 		fd = sys_openat2(at->parent, at->last, flags, 0, RESOLVE_NO_SYMLINKS);
 		if (fd >= 0 && !same_object(fd, &at->st)) {
 			close(fd);
-			return -EAGAIN;
+			return STALE;
 		}
-		return fd == -ELOOP ? -EAGAIN : fd;
+		return fd == -ELOOP ? STALE : fd;
 	}
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", at->obj);
 	return sys_openat2(AT_FDCWD, link, flags, q->open_flags & TMPFILE_BIT ? q->open_mode : 0, 0);
@@ -358,16 +363,12 @@ static bool opened_by_target_only(struct request *q)
 
 static void perform_open(struct request *q)
 {
-	int fd = -EAGAIN;
+	int fd = STALE;
 
 	if (opened_by_target_only(q))
 		return;
-	if (q->open_flags & O_PATH) {
-		finish(q, take_fd(&q->at[0].obj));
-		return;
-	}
-	/* Natively the lack of a descriptor comes before any effect. */
-	if ((q->open_flags & (O_CREAT | O_TRUNC | TMPFILE_BIT)) && task_fds_exhausted(q->tid)) {
+	/* Natively the lack of a descriptor comes before any effect, and before any wait. */
+	if ((q->slow || (q->open_flags & (O_CREAT | O_TRUNC | TMPFILE_BIT))) && task_fds_exhausted(q->tid)) {
 		reply_errno(q, EMFILE);
 		return;
 	}
@@ -395,7 +396,7 @@ static void perform_open(struct request *q)
 			fd = check_sticky(q);
 			if (fd == 0)
 				fd = open_object(q, false);
-			if (fd != -EAGAIN)
+			if (fd != STALE)
 				break;
 		}
 		r = start_over(q);
@@ -409,5 +410,5 @@ static void perform_open(struct request *q)
 			break;
 		}
 	}
-	finish(q, fd == -EAGAIN ? -EACCES : fd);
+	finish(q, fd == STALE ? -EACCES : fd);
 }

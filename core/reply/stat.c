@@ -78,6 +78,24 @@ static void perform_access(struct request *q)
 	reply_result(q, CALL(syscall(__NR_faccessat2, q->at[0].obj, "", mode, flags | AT_EMPTY_PATH)));
 }
 
+/* The text of procfs's "self" and "thread-self" for the target. */
+static bool self_text(const struct request *q, char *buf, size_t size, ssize_t *ret_len)
+{
+	const struct resolved *at = &q->at[0];
+	const char *base = strrchr(at->name, '/');
+	struct task_status status;
+
+	if (!base || (strcmp(base, "/self") != 0 && strcmp(base, "/thread-self") != 0) ||
+	    !S_ISLNK(at->st.st_mode) || !resolve_on_procfs(at->obj, &at->st) ||
+	    task_read_status(q->tid, &status) < 0)
+		return false;
+	if (base[1] == 's')
+		*ret_len = snprintf(buf, size, "%d", status.tgid);
+	else
+		*ret_len = snprintf(buf, size, "%d/task/%d", status.tgid, q->tid);
+	return true;
+}
+
 static void perform_readlink(struct request *q)
 {
 	bool at = q->call->nr == SYS_readlinkat;
@@ -86,14 +104,16 @@ static void perform_readlink(struct request *q)
 	char text[PATH_MAX];
 	ssize_t n;
 
-	if (q->at[0].magic) {
+	if (self_text(q, text, sizeof(text), &n)) {
+		/* "self" is whoever looks: the target. */
+	} else if (q->at[0].magic) {
 		/* The text of a magic link is the name of what it leads to. */
 		n = (ssize_t)q->at[0].name_len;
 		memcpy(text, q->at[0].name, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text));
 	} else {
 		n = CALL(readlinkat(q->at[0].obj, "", text, sizeof(text)));
 	}
-	if (n == -ENOENT)
+	if (n == -ENOENT && q->path[0].len)
 		n = -EINVAL;
 	if (n < 0) {
 		reply_result(q, n);

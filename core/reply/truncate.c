@@ -34,6 +34,7 @@ int truncate_prepare(struct request *q)
 {
 	int r;
 
+	q->boundable = true;
 	if ((int64_t)q->args[1] < 0)
 		return -EINVAL;
 	r = request_copy_path(q, 0, q->call->path, AT_FDCWD);
@@ -48,7 +49,6 @@ int truncate_prepare(struct request *q)
 		return -EISDIR;
 	if (!S_ISREG(q->at[0].st.st_mode))
 		return -EINVAL;
-	q->boundable = true;
 	request_need(q, OP_WRITE, 0);
 	q->perform = perform_truncate;
 	return 0;

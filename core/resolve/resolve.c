@@ -155,6 +155,12 @@ bool resolve_is_clean(const char *path, size_t len)
 	return true;
 }
 
+/* Where links to "self" stand by custom. */
+static bool through_self(const char *path)
+{
+	return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/dev/", 5) == 0;
+}
+
 static uint64_t open_flags(unsigned flags)
 {
 	return O_PATH | O_CLOEXEC | (flags & RESOLVE_FOLLOW ? 0 : O_NOFOLLOW);
@@ -177,6 +183,9 @@ static int fast_object(const struct resolve_from *from, const char *path, size_t
 		clean = false;
 		r_obj = sys_openat2(from->base, path, open_flags(flags), 0, how);
 		if (r_obj == -EAGAIN && !(from->how & RESOLVE_CACHED))
+			return -ELOOP;
+		/* A link may have led through our own "self", where there is less than in the target's. */
+		if (r_obj < 0 && from->how == 0 && (from->exact || through_self(path)))
 			return -ELOOP;
 		if (r_obj < 0)
 			return r_obj;
@@ -235,6 +244,8 @@ static int fast_parent(const struct resolve_from *from, const char *path, size_t
 		return -ELOOP;
 	fd = sys_openat2(from->base, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
 			 from->how | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0 && from->how == 0 && (from->exact || through_self(path)))
+		return -ELOOP;
 	if (fd < 0)
 		return fd == -EAGAIN && !(from->how & RESOLVE_CACHED) ? -ELOOP : fd;
 	r->parent = fd;

@@ -38,6 +38,7 @@ struct resolved {
 struct resolve_from {
 	pid_t tid;
 	int base;           /* O_PATH of the directory that relative paths start from; -EBADF if absolute */
+	bool exact;         /* errors count too: no baseline lets the kernel have the last word */
 	uint64_t how;       /* RESOLVE_* bits of a target's own openat2, 0 otherwise */
 };
 

@@ -211,6 +211,9 @@ static int walk_components(struct walk *w, struct resolved *r)
 		struct stat st;
 		bool last, slash;
 
+		/* Before the length of the next name, as the kernel does. */
+		if (!S_ISDIR(w->cur_st.st_mode) && more_components(w))
+			return -ENOTDIR;
 		e = next_component(w, comp);
 		if (e < 0)
 			return e;
@@ -220,8 +223,6 @@ static int walk_components(struct walk *w, struct resolved *r)
 				return -EBUSY;
 			return arrive(w, NULL, take_fd(&w->cur), false, r);
 		}
-		if (!S_ISDIR(w->cur_st.st_mode))
-			return -ENOTDIR;
 		last = !more_components(w);
 		slash = w->pos < w->len;
 		if (strcmp(comp, ".") == 0 || strcmp(comp, "..") == 0) {
