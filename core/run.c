@@ -148,7 +148,7 @@ static int start_workers(void *ctx, int listener, pid_t target, pid_t warden)
 	sup->warden = warden;
 	sup->self = getpid();
 	sup->mnt_ns = stat("/proc/self/ns/mnt", &ns) == 0 ? ns.st_ino : 0;
-	resolve_guard(sup->self, warden);
+	resolve_guard(sup->self, warden, !sup->landlock);
 	return pool_start(&config, &sup->pool);
 }
 

@@ -185,6 +185,13 @@ static int prepare_make(struct request *q)
 
 		if (type == S_IFDIR)
 			return -EPERM;
+		/* A node of one's own reaches any disk or port: for those who may make one (root), only
+		 * where everything may be created. */
+		if ((type == S_IFCHR || type == S_IFBLK) &&
+		    policy_decide(q->sup->policy, OP_CREATE, "/", 1).action != ACTION_ALLOW) {
+			q->boundable = false;
+			return -EPERM;
+		}
 		if (type && type != S_IFREG && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO &&
 		    type != S_IFSOCK)
 			return -EINVAL;

@@ -196,31 +196,31 @@ int connect_prepare(struct request *q)
 	return 0;
 }
 
-/* The socket's name is what getsockname shows for ever: the target's own string, from its own cwd. What
- * was made is checked after. */
+/* A socket file is made in the pinned directory, by its last name alone: any longer path would be walked
+ * again, and could lead elsewhere by now. So getsockname shows that name only. */
 static void perform_bind(struct request *q)
 {
 	const struct address *a = q->extra;
-	_cleanup_close_ int base = -EBADF;
-	struct stat made;
+	struct sockaddr_un here = {.sun_family = AF_UNIX};
+	size_t n = strlen(q->at[0].last);
 	long r;
 
 	if (a->any.sa_family != AF_UNIX || is_abstract(a)) {
 		reply_result(q, CALL(bind(q->fd, &a->any, a->len)));
 		return;
 	}
-	r = request_take_umask(q);
-	if (r == 0 && q->path[0].bytes[0] != '/') {
-		base = task_open_dir(q->tid, AT_FDCWD);
-		r = base < 0 ? base : CALL(fchdir(base));
+	if (n >= sizeof(here.sun_path)) {
+		reply_errno(q, ENAMETOOLONG);
+		return;
 	}
+	memcpy(here.sun_path, q->at[0].last, n + 1);
+	r = request_take_umask(q);
 	if (r == 0)
-		r = CALL(bind(q->fd, &a->any, a->len));
-	if (base >= 0 && chdir("/") < 0)
-		r = r < 0 ? r : -EACCES;
-	if (r == 0 && (fstatat(q->at[0].parent, q->at[0].last, &made, AT_SYMLINK_NOFOLLOW) < 0 ||
-		       !S_ISSOCK(made.st_mode)))
-		r = -EACCES;
+		r = CALL(fchdir(q->at[0].parent));
+	if (r == 0)
+		r = CALL(bind(q->fd, (struct sockaddr *)&here, offsetof(struct sockaddr_un, sun_path) + n + 1));
+	if (chdir("/") < 0)
+		observe_lost(q->sup->observer, "a worker that could not leave a directory");
 	reply_result(q, r);
 }
 

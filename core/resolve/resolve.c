@@ -4,10 +4,12 @@
 #include "core/resolve/resolve.h"
 
 #include "core/cleanup.h"
+#include "core/launch/launch.h"
 #include "core/sys.h"
 
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
@@ -16,6 +18,7 @@ static struct {
 	ino_t root_ino;
 	bool protected_symlinks;
 	pid_t guarded[2];
+	bool guard_outsiders;
 } world;
 
 int resolve_init(void)
@@ -35,20 +38,33 @@ int resolve_init(void)
 	return 0;
 }
 
-void resolve_guard(pid_t supervisor, pid_t warden)
+void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders)
 {
 	world.guarded[0] = supervisor;
 	world.guarded[1] = warden;
+	world.guard_outsiders = outsiders;
+}
+
+/* What anybody may see of any process: the directory itself, and these in it. */
+static bool is_public(const char *rest, size_t len)
+{
+	static const char *const names[] = {"", "/", "/stat", "/statm", "/status", "/cmdline", "/comm", "/cgroup",
+					    "/task"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == len && memcmp(rest, names[i], len) == 0)
+			return true;
+	return false;
 }
 
 bool resolve_is_guarded(const char *name, size_t len)
 {
-	char path[64];
+	char path[64], *rest;
 	pid_t pid;
 
 	if (len < 7 || strncmp(name, "/proc/", 6) != 0 || name[6] < '1' || name[6] > '9')
 		return false;
-	pid = atoi(name + 6);
+	pid = (pid_t)strtol(name + 6, &rest, 10);
 	for (unsigned i = 0; i < 2; i++) {
 		if (world.guarded[i] <= 0)
 			continue;
@@ -56,7 +72,8 @@ bool resolve_is_guarded(const char *name, size_t len)
 		if (pid == world.guarded[i] || access(path, F_OK) == 0)
 			return true;
 	}
-	return false;
+	return world.guard_outsiders && !is_public(rest, len - (size_t)(rest - name)) &&
+	       !launch_in_tree(world.guarded[1], pid);
 }
 
 bool resolve_is_root(const struct stat *st)

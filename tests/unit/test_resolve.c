@@ -150,10 +150,10 @@ static void guarded_descriptors_are_not_followed(void **state)
 	assert_true(r.magic);
 	assert_string_equal(r.name, "/etc/passwd");
 	resolved_done(&r);
-	resolve_guard(getpid(), 0);
+	resolve_guard(getpid(), 0, false);
 	assert_int_equal(resolve_path(&from, path, strlen(path), RESOLVE_FOLLOW, &r), -EACCES);
 	resolved_done(&r);
-	resolve_guard(0, 0);
+	resolve_guard(0, 0, false);
 	close(fd);
 }
 
