@@ -143,7 +143,7 @@ _sluice()
 		fi
 		;;
 	help) mapfile -t COMPREPLY < <(compgen -W "run explain doctor" -- "$cur") ;;
-	doctor) mapfile -t COMPREPLY < <(compgen -W "--help" -- "$cur") ;;
+	doctor) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur") ;;
 	esac
 }
 

@@ -108,3 +108,4 @@ complete -c sluice -n $explain -l plan -d 'Which layer enforces each rule'
 complete -c sluice -n $explain -a 'read list write create delete exec meta stat connect bind'
 complete -c sluice -n $explain -F
 complete -c sluice -n '__fish_seen_subcommand_from help' -a 'run explain doctor'
+complete -c sluice -n '__fish_seen_subcommand_from doctor' -l json -d 'One JSON object'

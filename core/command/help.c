@@ -63,9 +63,13 @@ static const struct {
 	 "\n"
 	 "Exits 0 for allow, 1 for deny, 3 for ask, 2 after an error.\n"},
 	{"doctor",
-	 "usage: sluice doctor\n"
+	 "usage: sluice doctor [--json]\n"
 	 "\n"
-	 "Says what this kernel can do, found by trying, and what sluice does without it.\n"},
+	 "Says what this kernel can do, found by trying, and what sluice does without it.\n"
+	 "\n"
+	 "  --json              the same as one JSON object\n"
+	 "\n"
+	 "Exits 0 if sluice run works here, 1 if it can't, 2 after an error.\n"},
 };
 
 bool help_print(FILE *f, const char *command)

@@ -93,7 +93,7 @@ static bool target_is_stopped(const struct launch *l)
 		return l->target_stopped;
 	buf[n] = '\0';
 	s = strrchr(buf, ')');
-	return s && s[1] == ' ' && s[2] == 'T';
+	return s && s[1] == ' ' && (s[2] == 'T' || s[2] == 't'); /* t: it is traced as well */
 }
 
 static void on_continued(struct launch *l)
@@ -188,9 +188,14 @@ static void rescue(struct launch *l)
 			else
 				usleep(500);
 		}
-		return;
+	} else {
+		tree_end(false, RESCUE_TIMEOUT_MS, on_rescued, l);
 	}
-	tree_end(false, RESCUE_TIMEOUT_MS, on_rescued, l);
+	/* The tracer has it a moment later than we learn that there is nobody left. */
+	for (int tries = 100; l->config.die_by_ptrace && tracer_target_status() == -1 && tries > 0; tries--)
+		usleep(500);
+	if (!l->target_ended && tracer_target_status() != -1)
+		on_rescued(l, l->target_pid, tracer_target_status());
 }
 
 static void on_leash(struct launch *l)

@@ -116,6 +116,11 @@ static void confined_start(struct launch *l)
 		return;
 	}
 	l->target_pid = m.pid;
+	if (l->config.die_by_ptrace) {
+		r = tracer_start(m.pid);
+		if (r < 0)
+			return confined_failed(l, STAGE_TRACE, -r);
+	}
 	if (l->config.supervise)
 		l->confined_err = l->config.confined_main(l->config.ctx, take_fd(&listener), m.pid, l->warden);
 	if (l->confined_err < 0)
@@ -189,6 +194,7 @@ static void explain_failure(struct launch *l, struct launch_error *ret)
 		[STAGE_LANDLOCK] = "can't enter the Landlock domain",
 		[STAGE_FILTER] = "can't install the seccomp filter",
 		[STAGE_LISTENER] = "can't hand over the seccomp listener",
+		[STAGE_TRACE] = "can't trace the command (--on-death ptrace)",
 		[STAGE_EXEC] = "can't execute",
 	};
 	static_assert(sizeof(words) / sizeof(words[0]) == STAGE_COUNT, "one text a stage");

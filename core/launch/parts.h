@@ -34,7 +34,7 @@ enum gate_kind {
 
 /* Where the target failed: launch.c has words for each. */
 enum stage {
-	STAGE_FORK, STAGE_LIMITS, STAGE_LANDLOCK, STAGE_FILTER, STAGE_LISTENER, STAGE_EXEC, STAGE_COUNT
+	STAGE_FORK, STAGE_LIMITS, STAGE_LANDLOCK, STAGE_FILTER, STAGE_LISTENER, STAGE_TRACE, STAGE_EXEC, STAGE_COUNT
 };
 
 struct gate_msg {
@@ -79,6 +79,12 @@ struct warden_config {
 	struct target_config *target;
 };
 _Noreturn void warden_run(struct warden_config *w);
+
+/* Trace TARGET and all that descends from it, so that it dies with this process. 0 or -errno. */
+int tracer_start(pid_t target);
+/* The wait status of the traced target, or -1: where the tracer's process is the parent too, it is the
+ * only one who gets it. */
+int tracer_target_status(void);
 
 /* Kill, once, every descendant of ROOT but ROOT itself, found by walking /proc. How many. */
 unsigned tree_kill_descendants(pid_t root);

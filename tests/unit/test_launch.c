@@ -29,7 +29,7 @@
 /* How a case is run. */
 struct mode {
 	const char *name;
-	bool trap_all, landlock, supervise, as_user;
+	bool trap_all, landlock, supervise, ptrace, as_user;
 };
 static struct mode mode;
 
@@ -77,7 +77,8 @@ static _Noreturn void small_sluice(char *const *argv, int (*confined_main)(void 
 	struct plan plan = {.inet_sockets = true, .opens = mode.trap_all ? TRAP_OPENS_ALL : TRAP_OPENS_WRITES};
 	struct grant root = {.path = (char *)(uintptr_t)"/", .len = 1, .is_dir = true};
 	struct launch_config config = {.argv = argv, .envp = environ, .plan = &plan, .features = &features,
-				       .supervise = mode.supervise, .confined_main = confined_main};
+				       .supervise = mode.supervise, .die_by_ptrace = mode.ptrace,
+				       .confined_main = confined_main};
 	struct launch_error error;
 	struct launch *l;
 	int wstatus;
@@ -479,6 +480,25 @@ static void tree_dies_with_a_killed_warden(void **state)
 	ASSERT_SIGNAL(wait_for(pid), SIGKILL);
 }
 
+/* Only the kernel can do that. */
+static void traced_tree_dies_when_both_are_killed_at_once(void **state)
+{
+	char mark[64];
+	pid_t pid, warden;
+
+	(void)state;
+	if (!mode.ptrace)
+		return;
+	pid = start_hostile(mark, sizeof(mark), "B");
+	warden = warden_of(pid);
+	assert_true(warden > 0);
+	kill(warden, SIGSTOP);
+	kill(pid, SIGKILL);
+	kill(warden, SIGKILL);
+	ASSERT_SIGNAL(wait_for(pid), SIGKILL);
+	assert_gone_within(mark, 1.0);
+}
+
 static void tree_dies_while_the_supervisor_is_stopped(void **state)
 {
 	char mark[64];
@@ -747,11 +767,13 @@ static void suspends_an_interactive_shell(void **state)
 /* ---- */
 
 static const struct mode modes[] = {
-	{"all trapped, Landlock", true, true, true, false},
-	{"writes trapped, Landlock", false, true, true, false},
-	{"all trapped, no Landlock", true, false, true, false},
-	{"no supervisor, Landlock", false, true, false, false},
-	{"no supervisor, no Landlock", false, false, false, false},
+	{"all trapped, Landlock", .trap_all = true, .landlock = true, .supervise = true},
+	{"writes trapped, Landlock", .landlock = true, .supervise = true},
+	{"all trapped, no Landlock", .trap_all = true, .supervise = true},
+	{"no supervisor, Landlock", .landlock = true},
+	{"no supervisor, no Landlock", .landlock = false},
+	{"traced, Landlock", .landlock = true, .supervise = true, .ptrace = true},
+	{"traced, no Landlock", .trap_all = true, .supervise = true, .ptrace = true},
 };
 
 int main(void)
@@ -773,6 +795,7 @@ int main(void)
 		T(tree_dies_with_a_killed_supervisor),
 		T(tree_dies_with_a_killed_warden),
 		T(tree_dies_while_the_supervisor_is_stopped),
+		T(traced_tree_dies_when_both_are_killed_at_once),
 		T(leftovers_end_with_the_command),
 		T(forwards_what_is_sent_to_the_supervisor),
 		T(stops_and_resumes_with_its_job),
