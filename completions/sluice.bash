@@ -134,7 +134,7 @@ _sluice()
 		;;
 	explain)
 		if [[ $cur == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "$policy_options --plan --help" -- "$cur")
+			mapfile -t COMPREPLY < <(compgen -W "$policy_options --plan -v --help" -- "$cur")
 		elif ((i == last)); then
 			mapfile -t COMPREPLY < <(compgen -W "$ops" -- "$cur")
 		else

@@ -104,6 +104,7 @@ complete -c sluice -n $run -s v -d 'Show the whole summary'
 complete -c sluice -n $run -s q -d 'Show no summary'
 
 complete -c sluice -n '__fish_seen_subcommand_from run' -a '(__sluice_command)'
+complete -c sluice -n $explain -s v -d 'Show all'
 complete -c sluice -n $explain -l plan -d 'Which layer enforces each rule'
 complete -c sluice -n $explain -a 'read list write create delete exec meta stat connect bind'
 complete -c sluice -n $explain -F

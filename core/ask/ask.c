@@ -17,9 +17,11 @@
 #include "core/ask/terminal.h"
 #include "core/cleanup.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -293,6 +295,41 @@ static void call_withdrawn(struct asker *a)
 	call_all(w, ANSWER_NO);
 }
 
+/* Has the thread ended, reaped or not? One that reuses its number counts as alive: asked in vain. */
+static bool is_gone(pid_t tid)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char name[40], stat[512];
+	const char *state;
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)tid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;
+	n = read(fd, stat, sizeof(stat) - 1);
+	if (n <= 0)
+		return n < 0 && errno == ESRCH;
+	stat[n] = '\0';
+	state = strrchr(stat, ')'); /* behind the name, which is the task's own choice */
+	return state && (state[1] == ' ') && (state[2] == 'Z' || state[2] == 'X');
+}
+
+/* Withdraw the questions of callers that died: nobody tells of a SIGKILL. */
+static void withdraw_gone(struct asker *a, const struct group *g)
+{
+	pid_t tids[64];
+	size_t n = 0;
+
+	pthread_mutex_lock(&a->lock);
+	for (const struct waiter *w = g->waiters; w && n < sizeof(tids) / sizeof(tids[0]); w = w->next)
+		tids[n++] = w->tid;
+	pthread_mutex_unlock(&a->lock);
+	while (n--)
+		if (is_gone(tids[n]))
+			ask_withdraw(a, tids[n]);
+}
+
 /* Is nobody left to whom the answer to G matters? */
 static bool is_moot(struct asker *a, const struct group *g)
 {
@@ -404,6 +441,8 @@ static struct decision converse(struct asker *a, const struct group *g, int64_t 
 				   deadline - now < TICK_MS ? (int)(deadline - now) : TICK_MS);
 		if (key > 0 && decide_key(a, key, deadline - now, &d))
 			return d;
+		if (key == -EAGAIN)
+			withdraw_gone(a, g);
 		if (key == -EINTR) {
 			clear_wake(a);
 			call_withdrawn(a);
@@ -465,6 +504,7 @@ static void serve_group(struct asker *a, struct group *g)
 	struct waiter *waiters;
 	bool answered, end;
 
+	withdraw_gone(a, g);
 	pthread_mutex_lock(&a->lock);
 	answered = is_answered(a, g, &d);
 	pthread_mutex_unlock(&a->lock);

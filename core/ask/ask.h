@@ -35,7 +35,8 @@ int asker_new(const struct asker_config *config, struct asker **ret);
 /* Copies the question. CALLBACK(ctx, answer) later, or at once if it is answered for the run. */
 void ask_submit(struct asker *a, const struct question *q, void (*callback)(void *ctx, enum answer a),
 		void *ctx);
-/* The caller died: its question is withdrawn (its callback gets ANSWER_NO). */
+/* The caller died: its question is withdrawn (its callback gets ANSWER_NO). While a question is shown
+ * the asker looks for that itself, too. */
 void ask_withdraw(struct asker *a, pid_t tid);
 /* Answers what still waits with ANSWER_NO, and gives the terminal back. */
 void asker_free(struct asker *a);

@@ -60,6 +60,7 @@ static const struct {
 	 "Says what a policy decides about an operation on a path, and which rule does;\n"
 	 "with --plan, which layer enforces each rule, why, and what it costs.\n"
 	 "\n" POLICY_OPTIONS
+	 "  -v                  show every rule that speaks, and all names of a plan\n"
 	 "\n"
 	 "Exits 0 for allow, 1 for deny, 3 for ask, 2 after an error.\n"},
 	{"doctor",

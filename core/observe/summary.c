@@ -204,7 +204,7 @@ static void put_reason(struct text *out, const struct refusal *k)
 		text_escaped(out, rule->text, strlen(rule->text));
 	}
 	if (k->by == BY_USER)
-		text_puts(out, ": answered no");
+		text_printf(out, ": %s", k->detail ? k->detail : "the answer was no");
 	else if (k->by == BY_TIMEOUT)
 		text_printf(out, ": %s", k->detail ? k->detail : "not answered");
 	else if (k->detail)
@@ -215,7 +215,7 @@ static void put_remedy(const struct summary_input *in, struct text *out, const s
 {
 	const struct refusal *k = row->kind;
 
-	if (k->by == BY_ERROR || k->by == BY_USER || k->err == EXDEV)
+	if (k->by == BY_ERROR || k->err == EXDEV)
 		return;
 	if (k->action == ACTION_NEVER || (k->rule && k->rule->action == ACTION_NEVER)) {
 		text_puts(out, "(no option lifts a never)");
@@ -347,12 +347,20 @@ static const char *report_word(const struct policy *policy)
 	return policy ? words[policy_report(policy)] : "all";
 }
 
+/* Someone ended it: no wonder why it failed. */
+static bool was_interrupted(int wstatus)
+{
+	int sig = WIFSIGNALED(wstatus) ? WTERMSIG(wstatus) : 0;
+
+	return sig == SIGINT || sig == SIGTERM || sig == SIGHUP;
+}
+
 /* Only what was looked at can be said to have been refused or not. */
 static void put_unwatched(const struct summary_input *in, struct text *out)
 {
 	const char *list[8];
 	size_t n = in->plan ? unwatched_list(in->plan, list, 8) : 0;
-	bool failed = in->wstatus != 0;
+	bool failed = in->wstatus != 0 && !was_interrupted(in->wstatus);
 
 	if (n && (failed || in->verbose)) {
 		const char *report = report_word(in->places->policy);
@@ -362,7 +370,7 @@ static void put_unwatched(const struct summary_input *in, struct text *out)
 			text_printf(out, "%s%s", !i ? "" : i + 1 < n ? ", " : " and ", list[i]);
 		text_printf(out, " were not watched (report %s)", report);
 		if (strcmp(report, "all") != 0)
-			text_puts(out, ": --report all does");
+			text_puts(out, ": --report all watches them");
 		text_puts(out, "\n");
 	}
 	if (in->plan && !in->plan->inet_sockets && failed)

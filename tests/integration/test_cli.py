@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -260,9 +261,19 @@ class Run(SluiceCase):
 class Terminal(SluiceCase):
     """sluice with a pseudo-terminal of its own, as in a shell without job control."""
 
-    def open_terminal(self, script, options=(), policy="{base}allow all {dir}\nask read {dir}/secret*\n"):
+    ASKING = "{base}allow all {dir}\nask read {dir}/secret*\n"
+
+    def open_terminal(self, script, options=(), policy=ASKING):
+        self.open_command(self.sluice_argv("sh", "-c", script, policy=policy, options=options))
+
+    def open_shell(self):
+        self.open_command([shutil.which("bash"), "--norc", "--noprofile", "-i"])
+
+    def type_line(self, line):
+        os.write(self.tty, line.encode() + b"\n")
+
+    def open_command(self, argv):
         self.put("secret", "S3CRET")
-        argv = self.sluice_argv("sh", "-c", script, policy=policy, options=options)
         env = self.environment()
         pid, self.tty = pty.fork()
         if pid == 0:
@@ -327,7 +338,7 @@ class Terminal(SluiceCase):
         self.answer("n")
         self.assertEqual(self.end(), 1, self.shown)
         self.assertNotIn("S3CRET", self.shown)
-        self.assertIn("answered no", self.shown)
+        self.assertIn("the answer was no", self.shown)
 
     @case
     def r_asks_only_once(self):
@@ -347,6 +358,40 @@ class Terminal(SluiceCase):
         self.open_terminal("sleep 60 & cat secret; sleep 60")
         self.answer("k")
         self.assertNotEqual(self.end(), 0, self.shown)
+
+    @case
+    def the_question_of_a_dead_process_is_withdrawn(self):
+        self.open_terminal("cat secret & while ! test -e go; do sleep 0.05; done; kill -9 $!; sleep 2; echo over")
+        self.await_words("? help")
+        self.put("go")
+        self.await_words("(no longer needed)", 2)
+        self.await_words("over")
+        self.assertEqual(self.end(), 0, self.shown)
+
+    @case
+    def an_interrupt_ends_the_question_and_the_command(self):
+        self.open_shell()
+        self.type_line(" ".join(map(shlex.quote, self.sluice_argv("cat", "secret", policy=self.ASKING))))
+        self.await_words("? help")
+        self.shown = ""
+        os.write(self.tty, b"\x03")
+        self.await_words("(no longer needed)")
+        self.await_words("# " if os.geteuid() == 0 else "$ ")
+        self.type_line("echo status $?; stty -a; echo is here")
+        self.await_words("\nis here\r\n")
+        self.assertIn("status 130\r\n", self.shown)
+        self.assertRegex(self.shown, r"[^-]icanon")
+        self.type_line("exit 7")
+        self.assertEqual(self.end(), 7, self.shown)
+
+    @case
+    def a_job_in_the_background_asks_nothing(self):
+        self.open_shell()
+        self.type_line(" ".join(map(shlex.quote, self.sluice_argv("cat", "secret", policy=self.ASKING))) + " & wait")
+        self.await_words("no terminal to ask on")
+        self.type_line("exit 7")
+        self.assertEqual(self.end(), 7, self.shown)
+        self.assertNotIn("? help", self.shown)
 
     @case
     def only_the_asking_call_waits(self):
