@@ -254,6 +254,8 @@ static int run_all(struct run *run, int *ret_wstatus)
 		fprintf(stderr, "sluice: the command is lost: %s\n", strerror(-r));
 		return EXIT_NOT_STARTED;
 	}
+	if (run->asker)
+		asker_stop(run->asker); /* its thread observes, too */
 	if (run->sup.pool)
 		pool_stop(run->sup.pool);
 	collect(run, &stats);

@@ -605,17 +605,24 @@ void asker_restore_terminal(void)
 	terminal_restore();
 }
 
+void asker_stop(struct asker *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_mutex_unlock(&a->lock);
+	if (!a->has_thread)
+		return;
+	wake(a);
+	pthread_join(a->thread, NULL);
+	a->has_thread = false;
+	terminal_restore();
+}
+
 void asker_free(struct asker *a)
 {
 	if (!a)
 		return;
-	if (a->has_thread) {
-		pthread_mutex_lock(&a->lock);
-		a->stop = true;
-		pthread_mutex_unlock(&a->lock);
-		wake(a);
-		pthread_join(a->thread, NULL);
-	}
+	asker_stop(a);
 	terminal_close(a->terminal);
 	if (a->wake_fd >= 0)
 		close(a->wake_fd);

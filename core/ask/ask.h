@@ -38,7 +38,9 @@ void ask_submit(struct asker *a, const struct question *q, void (*callback)(void
 /* The caller died: its question is withdrawn (its callback gets ANSWER_NO). While a question is shown
  * the asker looks for that itself, too. */
 void ask_withdraw(struct asker *a, pid_t tid);
-/* Answers what still waits with ANSWER_NO, and gives the terminal back. */
+/* No more questions: what still waits is answered with ANSWER_NO, and so is, at once, what comes
+ * later. After it no callback runs on the asker's thread any more, and the terminal is given back. */
+void asker_stop(struct asker *a);
 void asker_free(struct asker *a);
 /* Give the terminal back as it was, in the middle of a question too: for every way in which the
  * process may end that passes no asker_free() nor exit(). Async-signal-safe. */
