@@ -70,8 +70,8 @@ static void refuse(struct request *q, enum observed_by by, const char *detail)
 	int err = q->verdict.err ? q->verdict.err : EACCES;
 
 	atomic_fetch_add_explicit(&q->sup->refused, 1, memory_order_relaxed);
+	request_observe(q, false, by, REPLY_ERRNO, err, detail); /* while its program can be told */
 	reply_errno(q, err);
-	request_observe(q, false, by, REPLY_ERRNO, err, detail);
 }
 
 static void perform(struct request *q)

@@ -69,27 +69,38 @@ bool rule_keeps_secrets(const struct rule *rule)
 	return rule && rule->rank == RANK_BUILTIN && strcmp(rule->file, "credentials") == 0;
 }
 
-bool remedy_may_name_dir(const struct places *p, const char *dir, size_t len)
+/* Is there a place of credentials beneath DIR, or at it if SELF? */
+static bool holds_credentials(const struct places *p, const char *dir, size_t len, bool self)
 {
 	size_t n;
-	const struct rule *rules;
+	const struct rule *rules = p->policy ? policy_rules(p->policy, &n) : NULL;
 
-	if (len <= 1 || (p->home && is_in(p->home, strlen(p->home), dir, len)) ||
-	    (p->pwd && is_in(p->pwd, strlen(p->pwd), dir, len)))
-		return false;
-	if (!p->policy)
-		return true;
-	rules = policy_rules(p->policy, &n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; rules && i < n; i++) {
 		for (unsigned j = 0; rule_keeps_secrets(&rules[i]) && j < rules[i].n_names; j++) {
 			const struct pattern *name = &rules[i].names[j];
 			const char *object = name->is_glob ? name->prefix : name->text;
+			size_t object_len = strlen(object);
 
-			if (is_in(object, strlen(object), dir, len))
-				return false;
+			if (is_in(object, object_len, dir, len) && (self || object_len > len))
+				return true;
 		}
 	}
-	return true;
+	return false;
+}
+
+bool remedy_may_name_dir(const struct places *p, const char *dir, size_t len)
+{
+	return remedy_may_name_object(p, dir, len) && !(p->pwd && is_in(p->pwd, strlen(p->pwd), dir, len)) &&
+	       !holds_credentials(p, dir, len, true);
+}
+
+bool remedy_may_name_object(const struct places *p, const char *path, size_t len)
+{
+	size_t pwd_len = p->pwd ? strlen(p->pwd) : 0;
+
+	return len > 1 && !(p->home && is_in(p->home, strlen(p->home), path, len)) &&
+	       !(p->pwd && pwd_len > len && is_in(p->pwd, pwd_len, path, len)) &&
+	       !holds_credentials(p, path, len, false);
 }
 
 bool remedy_has_effect(const struct rule *rule, const char *path, size_t path_len, size_t len)

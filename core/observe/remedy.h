@@ -22,6 +22,9 @@ void places_show(const struct places *p, struct text *out, const char *path, siz
 
 /* May an option that allows all beneath DIR be offered? */
 bool remedy_may_name_dir(const struct places *p, const char *dir, size_t len);
+/* The same for the refused object itself: it may be the working directory or what holds credentials,
+ * but nothing above them. */
+bool remedy_may_name_object(const struct places *p, const char *path, size_t len);
 /* Would an allow option for TARGET (PATH or its ancestor of LEN bytes) outdo RULE at PATH? */
 bool remedy_has_effect(const struct rule *rule, const char *path, size_t path_len, size_t len);
 /* `--allow OPS:PATH`, quoted so that it can be pasted into a shell. */

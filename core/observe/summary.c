@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { SIBLINGS_MIN = 3, TARGET_COLUMNS_MAX = 56, INDENT = 14 };
+enum { SIBLINGS_MIN = 3, TARGET_COLUMNS_MAX = 56, RULE_COLUMNS_MAX = 36, INDENT = 14 };
 
 struct row {
 	const struct refusal *kind; /* the first of them */
@@ -185,7 +185,23 @@ static void put_target(const struct summary_input *in, struct text *out, const s
 		text_printf(out, "%s (%u names)", row->target_len > 1 ? "/" : "", row->n_names);
 }
 
-static void put_reason(struct text *out, const struct refusal *k)
+/* The rule as it stands in its file; a long list of targets is cut down to the one that speaks. */
+static void put_rule(const struct places *places, struct text *out, const struct rule *rule)
+{
+	size_t start = out->len;
+	char ops[64];
+
+	text_escaped(out, rule->text, strlen(rule->text));
+	if (text_columns(out, start) <= RULE_COLUMNS_MAX || !rule->n_names)
+		return;
+	out->len = start;
+	opset_format(rule->ops, ops, sizeof(ops));
+	text_printf(out, "%s %s ", action_names[rule->action], ops);
+	places_show(places, out, rule->names[0].text, strlen(rule->names[0].text));
+	text_puts(out, " ...");
+}
+
+static void put_reason(const struct places *places, struct text *out, const struct refusal *k)
 {
 	const struct rule *rule = k->rule;
 
@@ -201,7 +217,7 @@ static void put_reason(struct text *out, const struct refusal *k)
 	text_escaped(out, rule->file, strlen(rule->file));
 	if (rule->line) {
 		text_printf(out, ":%d  ", rule->line);
-		text_escaped(out, rule->text, strlen(rule->text));
+		put_rule(places, out, rule);
 	}
 	if (k->by == BY_USER)
 		text_printf(out, ": %s", k->detail ? k->detail : "the answer was no");
@@ -229,6 +245,10 @@ static void put_remedy(const struct summary_input *in, struct text *out, const s
 	}
 	if (!k->target_len || !remedy_has_effect(k->rule, k->target, k->target_len, row->target_len))
 		return;
+	if (!row->n_names && !remedy_may_name_object(in->places, k->target, k->target_len)) {
+		text_puts(out, "(too wide for an option)");
+		return;
+	}
 	remedy_option(in->places, out, k->op, k->target, row->target_len);
 	if (rule_keeps_secrets(k->rule))
 		text_puts(out, "   (may hold secrets)");
@@ -252,7 +272,7 @@ static size_t left_columns(const struct summary_input *in, const struct row *row
 
 		text_reset(&t);
 		if (i % 2)
-			put_reason(&t, rows[i / 2].kind);
+			put_reason(in->places, &t, rows[i / 2].kind);
 		else
 			put_target(in, &t, &rows[i / 2]);
 		columns = text_columns(&t, 0);
@@ -283,7 +303,7 @@ static void put_row(const struct summary_input *in, struct text *out, const stru
 	}
 	text_printf(out, "\n%*s", INDENT, "");
 	start = out->len;
-	put_reason(out, row->kind);
+	put_reason(in->places, out, row->kind);
 	pad(out, start, columns);
 	put_remedy(in, out, row);
 	while (out->len && out->data[out->len - 1] == ' ')

@@ -139,6 +139,14 @@ static void looks_as_the_reference_draws_it(void **state)
 		"              credentials:7  deny all ~/.ssh --allow read:~/.ssh/config   (may hold secrets)\n");
 }
 
+static void a_long_rule_is_cut_down_to_what_speaks(void **state)
+{
+	(void)state;
+	use("deny all ~/.ssh ~/.gnupg ~/.pki ~/.age ~/.config/age ~/.config/sops\n", NULL, NULL);
+	refuse(1, OP_READ, "~/.pki/x", "/bin/t");
+	assert_non_null(strstr(summary(FAILED(1), false), "credentials:1  deny all ~/.pki ... --allow read:~/.pki/x"));
+}
+
 static void success_is_one_line_unless_verbose(void **state)
 {
 	(void)state;
@@ -211,6 +219,25 @@ static void suggestions_stay_below_home_work_and_credentials(void **state)
 		refuse(1, OP_READ, name, "/bin/t");
 	}
 	assert_non_null(strstr(summary(FAILED(1), false), "--allow read:~/.config/other\n"));
+}
+
+static void no_option_for_a_place_above_what_is_kept(void **state)
+{
+	(void)state;
+	use("deny all ~/.config/gh\ndeny read ~/.npmrc\n", NULL, NULL);
+	refuse(1, OP_LIST, "~", "/bin/ls");
+	refuse(1, OP_LIST, "/", "/bin/ls");
+	refuse(1, OP_LIST, "~/.config", "/bin/ls");
+	refuse(1, OP_LIST, "/tmp", "/bin/ls");
+	summary(FAILED(1), false);
+	assert_null(strstr(out.data, "--allow"));
+	refuse(1, OP_READ, "~/.npmrc", "/bin/cat");
+	refuse(1, OP_LIST, "~/proj", "/bin/ls");
+	refuse(1, OP_LIST, "~/.config/gh", "/bin/ls");
+	summary(FAILED(1), false);
+	assert_non_null(strstr(out.data, "--allow read:~/.npmrc   (may hold secrets)"));
+	assert_non_null(strstr(out.data, "--allow list:~/proj\n"));
+	assert_non_null(strstr(out.data, "--allow list:~/.config/gh   (may hold"));
 }
 
 static void a_directory_is_not_offered_where_it_changes_nothing(void **state)
@@ -386,11 +413,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(looks_as_the_reference_draws_it),
+		cmocka_unit_test(a_long_rule_is_cut_down_to_what_speaks),
 		cmocka_unit_test(success_is_one_line_unless_verbose),
 		cmocka_unit_test(says_nothing_when_nothing_was_refused),
 		cmocka_unit_test(never_gets_no_allowing_line),
 		cmocka_unit_test(two_siblings_are_not_folded),
 		cmocka_unit_test(suggestions_stay_below_home_work_and_credentials),
+		cmocka_unit_test(no_option_for_a_place_above_what_is_kept),
 		cmocka_unit_test(a_directory_is_not_offered_where_it_changes_nothing),
 		cmocka_unit_test(ten_rows_at_most_and_the_rest_counted),
 		cmocka_unit_test(what_the_user_and_errors_decided_is_told_apart),
