@@ -82,6 +82,25 @@ void request_judge(struct request *q)
 	q->verdict = worst;
 }
 
+int request_next_ask(struct request *q, unsigned from)
+{
+	for (unsigned i = from; i < q->n_needs; i++) {
+		const struct need *need = &q->needs[i];
+		struct verdict v = decide(q, need);
+		bool asked = false;
+
+		/* Who may create it may fill it: that is one question. */
+		for (unsigned k = 0; k < i && need->op == OP_WRITE; k++)
+			asked |= q->needs[k].op == OP_CREATE && q->needs[k].which == need->which;
+		if (asked || v.action != ACTION_ASK)
+			continue;
+		q->verdict = v;
+		q->decisive = *need;
+		return (int)i;
+	}
+	return -1;
+}
+
 bool request_in_baseline(const struct request *q)
 {
 	const struct plan *plan = q->sup->plan;

@@ -35,6 +35,8 @@ void request_need(struct request *q, enum op op, unsigned which);
 
 /* Judge all needs: q->verdict and q->decisive are those of the strictest. */
 void request_judge(struct request *q);
+/* The next need that a rule asks about, from needs[from] on: its index, now decisive; -1: none is left. */
+int request_next_ask(struct request *q, unsigned from);
 /* Would the baseline let the kernel do all needs? */
 bool request_in_baseline(const struct request *q);
 /* Tell the observer. ERR is what the target sees, 0 unknown. */

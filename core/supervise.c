@@ -118,6 +118,8 @@ static void hand_to_slow(struct request *q)
 	reply_errno(q, ENOMEM);
 }
 
+static void ask_next(struct request *q);
+
 /* Runs on the asker's thread: only hands on. */
 static void answered_by_user(void *ctx, enum answer answer)
 {
@@ -129,9 +131,8 @@ static void answered_by_user(void *ctx, enum answer answer)
 	struct request *q = ctx;
 
 	if (answer == ANSWER_YES) {
-		if (pool_submit_slow(q->sup->pool, perform_slowly, q) == 0)
-			return;
-		answer = ANSWER_NO;
+		ask_next(q);
+		return;
 	}
 	q->verdict.err = EACCES;
 	refuse(q, answer == ANSWER_TIMEOUT ? BY_TIMEOUT : BY_USER, why[answer]);
@@ -139,28 +140,53 @@ static void answered_by_user(void *ctx, enum answer answer)
 	free(q);
 }
 
-/* Only the asking call waits: its objects stay pinned in the parked copy, and those are handed over. */
-static void park(struct request *q)
+/* One question for each need that a rule asks about; then the call is done. Takes Q. */
+static void ask_next(struct request *q)
 {
+	int i = request_next_ask(q, q->next_need);
 	const struct resolved *at = &q->at[q->decisive.which];
-	struct request *copy;
 	char exe[PATH_MAX], link[32];
+	struct question question;
 	ssize_t n;
-	struct question question = {
-		.op = q->decisive.op, .rule = q->verdict.rule, .pid = q->tid, .tid = q->tid,
-		.exists = at->obj >= 0,
-	};
 
-	atomic_fetch_add_explicit(&q->sup->asked, 1, memory_order_relaxed);
-	if (!q->sup->asker || !q->perform) {
-		refuse(q, BY_USER, "there is no terminal to ask on");
+	if (i < 0) {
+		if (pool_submit_slow_for(q->sup->pool, q->tid, perform_slowly, q) == 0)
+			return;
+		q->verdict.err = EAGAIN;
+		refuse(q, BY_ERROR, "too many calls that block");
+		request_done(q);
+		free(q);
 		return;
 	}
+	q->next_need = (unsigned)i + 1;
+	question = (struct question){
+		.op = q->decisive.op, .rule = q->verdict.rule, .pid = q->tid, .tid = q->tid,
+		.path = at->name, .path_len = at->name_len, .exists = at->obj >= 0,
+	};
 	snprintf(link, sizeof(link), "/proc/%d/exe", q->tid);
 	n = readlink(link, exe, sizeof(exe) - 1);
 	if (n > 0) {
 		exe[n] = '\0';
 		question.exe = exe;
+	}
+	if (at->obj >= 0) {
+		question.is_dir = S_ISDIR(at->st.st_mode);
+		question.size = (uint64_t)at->st.st_size;
+		question.owner = at->st.st_uid;
+		question.mode = at->st.st_mode;
+	}
+	ask_submit(q->sup->asker, &question, answered_by_user, q);
+}
+
+/* Only the asking call waits: its objects stay pinned in the parked copy, and those are handed over. */
+static void park(struct request *q)
+{
+	struct request *copy;
+
+	atomic_fetch_add_explicit(&q->sup->asked, 1, memory_order_relaxed);
+	if (!q->sup->asker || !q->perform) {
+		refuse(q, BY_USER, "there is no terminal to ask on");
+		return;
 	}
 	copy = request_detach(q);
 	if (!copy) {
@@ -168,16 +194,8 @@ static void park(struct request *q)
 		refuse(q, BY_ERROR, "out of memory");
 		return;
 	}
-	at = &copy->at[copy->decisive.which];
-	question.path = at->name;
-	question.path_len = at->name_len;
-	if (at->obj >= 0) {
-		question.is_dir = S_ISDIR(at->st.st_mode);
-		question.size = (uint64_t)at->st.st_size;
-		question.owner = at->st.st_uid;
-		question.mode = at->st.st_mode;
-	}
-	ask_submit(q->sup->asker, &question, answered_by_user, copy);
+	copy->next_need = 0;
+	ask_next(copy);
 }
 
 static void allow(struct request *q)

@@ -70,6 +70,7 @@ struct request {
 	/* the decision */
 	struct verdict verdict;
 	struct need decisive;
+	unsigned next_need; /* questions: where to go on when this one is answered */
 	bool answered;
 	bool creates; /* what is judged is not there */
 
