@@ -183,10 +183,13 @@ static void never_say_never_and_keep_globs_away_from_projects(void **state)
 			assert_int_not_equal(rules[i].action, ACTION_NEVER);
 			assert_int_not_equal(rules[i].action, ACTION_ASK);
 			assert_int_equal(rules[i].rank, RANK_BUILTIN);
-			for (unsigned j = 0; j < rules[i].n_names; j++)
-				if (pattern_may_match_below(&rules[i].names[j], P, strlen(P)) &&
-				    rules[i].names[j].is_glob)
+			for (unsigned j = 0; j < rules[i].n_names; j++) {
+				const struct pattern *name = &rules[i].names[j];
+
+				if (name->is_glob && pattern_may_match_below(name, P, strlen(P)) &&
+				    strcmp(name->prefix, P "/.git/modules") != 0)
 					fail_msg("%s:%d taints the project", rules[i].file, rules[i].line);
+			}
 		}
 		policy_free(p);
 	}
@@ -208,7 +211,7 @@ static void refuse_nothing_inside_of_allowed_directories_but_git(void **state)
 			    (deny->ops & allow->ops) && deny->n_names && allow->n_names &&
 			    pattern_object(&allow->names[0], deny->names[0].text,
 					   strlen(deny->names[0].text)) &&
-			    strncmp(deny->names[0].text, P "/.git/", strlen(P "/.git/")) != 0)
+			    strncmp(deny->names[0].prefix, P "/.git/", strlen(P "/.git/")) != 0)
 				fail_msg("%s:%d lies in %s:%d", deny->file, deny->line, allow->file,
 					 allow->line);
 		}
@@ -250,6 +253,10 @@ static void judge_as_they_say(void **state)
 		{"build", OP_WRITE, P "/.git/index", true},
 		{"build", OP_WRITE, P "/.git/config", false},
 		{"build", OP_READ, P "/.git/config", true},
+		{"build", OP_CREATE, P "/.git/commondir", false},
+		{"build", OP_WRITE, P "/.git/modules/a/b/config", false},
+		{"build", OP_CREATE, P "/.git/modules/a/hooks/x", false},
+		{"build", OP_WRITE, P "/.git/modules/a/index", true},
 		{"build", OP_CREATE, P "/.git/hooks/post-checkout", false},
 		{"build", OP_DELETE, P "/.git/hooks/post-checkout", false},
 		{"build", OP_READ, H "/.gitconfig", true},
