@@ -5,6 +5,7 @@
 
 #include "core/cleanup.h"
 #include "core/environment.h"
+#include "core/exec_check.h"
 #include "core/features.h"
 #include "core/launch/launch.h"
 #include "core/observe/observe.h"
@@ -72,6 +73,7 @@ static int load(struct run *run)
 	caps = (struct plan_caps){
 		.landlock_abi = o->policy.emulate ? 0 : run->features.landlock_abi,
 		.supervisor = run->features.user_notif && !run->features.listener_busy,
+		.ptrace_exec = run->features.ptrace,
 	};
 	if (policy_plan(run->policy, &caps, &run->plan, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
@@ -152,6 +154,13 @@ static int start_workers(void *ctx, int listener, pid_t target, pid_t warden)
 	return pool_start(&config, &sup->pool);
 }
 
+static bool may_execute(void *ctx, pid_t pid, pid_t former)
+{
+	const struct run *run = ctx;
+
+	return exec_check(&run->sup, pid, former);
+}
+
 static int start(struct run *run)
 {
 	const struct run_options *o = run->options;
@@ -159,7 +168,7 @@ static int start(struct run *run)
 		.argv = o->argv, .envp = run->envp, .plan = run->plan, .features = &run->features,
 		.allowed_calls = policy_allowed_calls(run->policy),
 		.supervise = run->features.user_notif && !run->features.listener_busy,
-		.die_by_ptrace = o->die_by_ptrace, .confined_main = start_workers, .ctx = run,
+		.may_execute = run->plan->exec_checked ? may_execute : NULL, .die_by_ptrace = o->die_by_ptrace, .confined_main = start_workers, .ctx = run,
 	};
 	struct launch_error error;
 	int r;

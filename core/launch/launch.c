@@ -116,8 +116,8 @@ static void confined_start(struct launch *l)
 		return;
 	}
 	l->target_pid = m.pid;
-	if (l->config.die_by_ptrace) {
-		r = tracer_start(m.pid);
+	if (l->config.die_by_ptrace || l->config.may_execute) {
+		r = tracer_start(m.pid, l->config.may_execute, l->config.ctx);
 		if (r < 0)
 			return confined_failed(l, STAGE_TRACE, -r);
 	}

@@ -23,6 +23,9 @@ struct launch_config {
 	 * 0, or -errno to give up (then the target is killed before its exec). Not called unless
 	 * supervise. */
 	int (*confined_main)(void *ctx, int listener, pid_t target, pid_t warden);
+	/* With exec-holes checked: PID, formerly the thread FORMER, has executed something and stands before
+	 * its first instruction. false: it is killed there. On the tracer's thread. NULL: not asked. */
+	bool (*may_execute)(void *ctx, pid_t pid, pid_t former);
 	void *ctx;
 };
 

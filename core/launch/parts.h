@@ -80,8 +80,9 @@ struct warden_config {
 };
 _Noreturn void warden_run(struct warden_config *w);
 
-/* Trace TARGET and all that descends from it, so that it dies with this process. 0 or -errno. */
-int tracer_start(pid_t target);
+/* Trace TARGET and all that descends from it, so that it dies with this process, and so that MAY_EXECUTE (if
+ * any) is asked after each exec. 0 or -errno. */
+int tracer_start(pid_t target, bool (*may_execute)(void *ctx, pid_t pid, pid_t former), void *ctx);
 /* The wait status of the traced target, or -1: where the tracer's process is the parent too, it is the
  * only one who gets it. */
 int tracer_target_status(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * --on-death ptrace: a thread of the supervisor traces the whole tree with EXITKILL, so that the kernel
+ * --on-death ptrace and exec-holes checked: a thread of the supervisor traces the whole tree with EXITKILL, so that the kernel
  * itself kills every task of it at the moment the supervisor is gone, even if the warden was killed in
  * the same instant. It costs a stop for each fork and each signal (about a quarter more for an exec),
  * and nothing in the tree can be debugged.
@@ -13,6 +13,7 @@
  *   PTRACE_EVENT_STOP with SIGTRAP      a new task's first stop: go on
  *   PTRACE_EVENT_STOP with a stop       group stop: listen, until SIGCONT
  *   a signal                            deliver it
+ *   exec event                          ask whether what is now executed may be; SIGKILL if not
  */
 #include "core/launch/parts.h"
 #include "core/sys.h"
@@ -28,6 +29,8 @@ struct tracer {
 	pid_t target;
 	int err;
 	sem_t seized;
+	bool (*may_execute)(void *ctx, pid_t pid, pid_t former);
+	void *ctx;
 };
 
 static atomic_int target_status = -1; /* one command a process */
@@ -37,10 +40,25 @@ int tracer_target_status(void)
 	return atomic_load_explicit(&target_status, memory_order_acquire);
 }
 
-static void on_stop(pid_t pid, int wstatus)
+/* The point of no return is passed, the first instruction is not: what the kernel has really opened can
+ * be compared with the policy, whatever the target did to its path meanwhile. */
+static bool on_exec(const struct tracer *t, pid_t pid)
+{
+	unsigned long former = 0;
+
+	if (ptrace(PTRACE_GETEVENTMSG, pid, NULL, &former) < 0)
+		former = (unsigned long)pid;
+	return t->may_execute(t->ctx, pid, (pid_t)former);
+}
+
+static void on_stop(const struct tracer *t, pid_t pid, int wstatus)
 {
 	int event = wstatus >> 16, sig = WSTOPSIG(wstatus);
 
+	if (event == PTRACE_EVENT_EXEC && t->may_execute && !on_exec(t, pid)) {
+		kill(pid, SIGKILL);
+		return;
+	}
 	if (event == PTRACE_EVENT_STOP && sig != SIGTRAP)
 		ptrace(PTRACE_LISTEN, pid, NULL, NULL);
 	else
@@ -50,21 +68,22 @@ static void on_stop(pid_t pid, int wstatus)
 
 static void *trace(void *arg)
 {
-	struct tracer *t = arg;
-	const long options =
-		PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
+	struct tracer *starter = arg;
+	const struct tracer tracer = *starter, *t = &tracer;
+	const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
 	pid_t pid, target = t->target;
 	int wstatus, err;
 
 	prctl(PR_SET_NAME, "sluice-tracer");
 	err = ptrace(PTRACE_SEIZE, t->target, NULL, (void *)(uintptr_t)options) < 0 ? errno : 0;
-	t->err = err;
-	sem_post(&t->seized); /* the starter frees it */
+	starter->err = err;
+	sem_post(&starter->seized); /* the starter frees it */
 	while (!err) {
 		/* Our own tracees only, not the children of other threads. */
 		pid = waitpid(-1, &wstatus, __WALL | __WNOTHREAD);
 		if (pid > 0 && WIFSTOPPED(wstatus))
-			on_stop(pid, wstatus);
+			on_stop(t, pid, wstatus);
 		else if (pid == target)
 			atomic_store_explicit(&target_status, wstatus, memory_order_release);
 		else if (pid < 0 && errno != EINTR)
@@ -73,9 +92,9 @@ static void *trace(void *arg)
 	return NULL;
 }
 
-int tracer_start(pid_t target)
+int tracer_start(pid_t target, bool (*may_execute)(void *ctx, pid_t pid, pid_t former), void *ctx)
 {
-	struct tracer t = {.target = target};
+	struct tracer t = {.target = target, .may_execute = may_execute, .ctx = ctx};
 	pthread_attr_t attr;
 	pthread_t thread;
 	int r;

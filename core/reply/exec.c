@@ -2,6 +2,7 @@
  * execve and execveat. An exec can't be done for another process, only let through: Landlock's EXECUTE
  * binds it, this verdict only gives the refusal its errno and its line in the record.
  */
+#include "core/exec_check.h"
 #include "core/request.h"
 
 #include "core/reply/reply.h"
@@ -15,6 +16,8 @@
  * outside of I1, as the documentation lists it. */
 static void perform_exec(struct request *q)
 {
+	if (q->sup->plan->exec_checked && q->verdict.action == ACTION_ASK)
+		exec_check_approve(q);
 	reply_continue(q);
 }
 
