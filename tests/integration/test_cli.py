@@ -261,6 +261,7 @@ class Run(SluiceCase):
 class Terminal(SluiceCase):
     """sluice with a pseudo-terminal of its own, as in a shell without job control."""
 
+    TAKEN = {"y": "yes\r\n", "r": "yes, for this run", "n": "no\r\n", "k": "ending the command"}
     ASKING = "{base}allow all {dir}\nask read {dir}/secret*\n"
 
     def open_terminal(self, script, options=(), policy=ASKING):
@@ -313,7 +314,15 @@ class Terminal(SluiceCase):
         self.await_words("? help")
         time.sleep(0.4)
         self.shown = self.shown.split("? help", 1)[1]
-        os.write(self.tty, key.encode())
+        # A busy machine may read keys much later than it shows the question.
+        for _ in range(20):
+            os.write(self.tty, key.encode())
+            end = time.monotonic() + 0.8
+            while self.TAKEN[key] not in self.shown and time.monotonic() < end:
+                self.read_some(0.05)
+            if self.TAKEN[key] in self.shown:
+                return
+        self.fail("%s was not taken:\n%s" % (key, self.shown))
 
     def end(self, seconds=20):
         end = time.monotonic() + seconds
