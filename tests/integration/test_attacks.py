@@ -15,10 +15,11 @@ allow all {dir}
 deny all {dir}/no {dir}/later {dir}/tree/inner
 deny w {dir}/ro
 """
-# The same named by a glob: no Landlock grant below the tree, all is emulated.
+# The same named by a glob: no Landlock grant below the tree, all is emulated. (Not exec, which a glob
+# can only take away as a whole.)
 GLOB = """{base}
 allow all {dir}
-deny all **/no **/later {dir}/tree/**/inner
+deny rw,connect **/no **/later {dir}/tree/**/inner
 deny w **/ro
 """
 

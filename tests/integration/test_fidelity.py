@@ -8,9 +8,12 @@ import subprocess
 from harness import LAYERS, PROGRAMS, SluiceCase, add_cases, case
 
 # Everything is allowed, but a floating glob makes the planner emulate what it could leave to Landlock.
-GLOB = "include open\ndeny all **/*.never-there\n"
+GLOB = "include open\ndeny rw,connect **/*.never-there\n"
 # The same with metadata: stat, access, readlink, statfs are emulated too.
-STAT = "include open\ndeny all,stat **/*.never-there\n"
+STAT = "include open\ndeny rw,connect,stat **/*.never-there\n"
+
+
+NATIVE = {}  # section: lines; they are always the same, as a test shows
 
 
 class Fidelity(SluiceCase):
@@ -25,7 +28,9 @@ class Fidelity(SluiceCase):
         return result.out.splitlines(), result
 
     def compare(self, section, policy):
-        want, _ = self.lines(section, None)
+        if section not in NATIVE:
+            NATIVE[section], _ = self.lines(section, None)
+        want = NATIVE[section]
         got, result = self.lines(section, policy)
         differing = [line for line in difflib.unified_diff(want, got, "native", "sluice", lineterm="", n=0)
                      if not line.startswith("@@")]
