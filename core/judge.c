@@ -37,9 +37,13 @@ static const char *as_self(const struct request *q, const char *name, size_t *le
 
 static struct verdict decide_name(const struct request *q, const struct need *need, const char *name, size_t len)
 {
-	if (need->parent_too)
-		return policy_decide_mkdir(q->sup->policy, name, len);
-	return policy_decide(q->sup->policy, need->op, name, len);
+	struct verdict plain, v = plan_decide(q->sup->plan, need->op, name, len);
+
+	if (!need->parent_too)
+		return v;
+	/* Another name of the directory may refuse what the right to make parents would give. */
+	plain = policy_decide(q->sup->policy, need->op, name, len);
+	return v.action > plain.action ? v : policy_decide_mkdir(q->sup->policy, name, len);
 }
 
 static struct verdict decide(const struct request *q, const struct need *need)
@@ -63,7 +67,7 @@ static struct verdict decide(const struct request *q, const struct need *need)
 	named = plan_named(q->sup->plan, at->st.st_dev, at->st.st_ino);
 	if (!named)
 		return v;
-	by_object = policy_decide(q->sup->policy, need->op, named->path, strlen(named->path));
+	by_object = plan_decide(q->sup->plan, need->op, named->path, strlen(named->path));
 	return strictness(by_object.action) > strictness(v.action) ? by_object : v;
 }
 

@@ -148,7 +148,12 @@ void plan_forget(const struct plan *plan, const char *path, size_t len);
 /* The named object with this identity, or NULL. */
 const struct named_object *plan_named(const struct plan *plan, dev_t dev, ino_t ino);
 
-/* Does a grant of the baseline sit on PATH or beneath it? Landlock's grants follow the inode: such a
- * directory must not be renamed (EXDEV: what is moved into it later would keep the rights of the old
- * place), and such a file only to a name with the same verdicts. */
-bool plan_has_grant(const struct plan *plan, const char *path, size_t len);
+/* Does a grant of the baseline that is not gone sit on PATH, on the object (DEV, INO) or beneath PATH?
+ * Landlock's grants follow the inode. A directory with such a grant must not be renamed (EXDEV: what is
+ * moved into it later would have the rights of the old place), a file only to a name with the same
+ * verdicts. */
+bool plan_has_grant(const struct plan *plan, const char *path, size_t len, dev_t dev, ino_t ino);
+
+/* policy_move_widens(), for every name that a mount gives to what is at OLD too. */
+bool plan_move_widens(const struct plan *plan, const char *old, size_t old_len, const char *new,
+		      size_t new_len, bool is_dir);

@@ -160,11 +160,18 @@ void plan_forget(const struct plan *plan, const char *path, size_t len)
 		atomic_store_explicit(&plan->baseline[i].gone, true, memory_order_relaxed);
 }
 
-bool plan_has_grant(const struct plan *plan, const char *path, size_t len)
+bool plan_has_grant(const struct plan *plan, const char *path, size_t len, dev_t dev, ino_t ino)
 {
-	size_t first;
+	size_t first, end = grants_beneath(plan, path, len, &first);
 
-	return grants_beneath(plan, path, len, &first) > first;
+	for (size_t i = 0; i < plan->n_baseline; i++) {
+		const struct grant *g = &plan->baseline[i];
+		bool here = (i >= first && i < end) || (ino && g->ino == ino && g->dev == dev);
+
+		if (here && !atomic_load_explicit(&g->gone, memory_order_relaxed))
+			return true;
+	}
+	return false;
 }
 
 const struct named_object *plan_named(const struct plan *plan, dev_t dev, ino_t ino)
@@ -185,35 +192,66 @@ const struct named_object *plan_named(const struct plan *plan, dev_t dev, ino_t 
 	return NULL;
 }
 
+/* The other name that ALIAS gives to PATH, which lies at or beneath it: its length, 0 if it is too long. */
+static size_t other_name(const struct plan_alias *alias, const char *path, size_t len, char buf[PATH_MAX])
+{
+	size_t alias_len = path_norm(strlen(alias->path)), original_len = path_norm(strlen(alias->original));
+	size_t rest = path_norm(len) - alias_len;
+
+	if (original_len + rest >= PATH_MAX)
+		return 0;
+	memcpy(buf, alias->original, original_len);
+	memcpy(buf + original_len, path + alias_len, rest);
+	if (original_len + rest)
+		return original_len + rest;
+	buf[0] = '/';
+	return 1;
+}
+
 struct verdict plan_decide(const struct plan *plan, enum op op, const char *path, size_t len)
 {
 	struct verdict strictest = policy_decide(plan->policy, op, path, len);
 
+	static_assert(ACTION_ALLOW < ACTION_ASK && ACTION_ASK < ACTION_DENY && ACTION_DENY < ACTION_NEVER,
+		      "actions rise in strictness");
 	for (size_t i = 0; i < plan->n_aliases; i++) {
 		const struct plan_alias *a = &plan->aliases[i];
-		size_t alias_len = path_norm(strlen(a->path)), original_len = path_norm(strlen(a->original));
-		size_t rest = path_norm(len) - alias_len;
 		char other[PATH_MAX];
 		struct verdict v;
+		size_t n;
 
-		if (!path_at_or_beneath(a->path, alias_len, path, len))
+		if (!path_at_or_beneath(a->path, strlen(a->path), path, len))
 			continue;
-		if (original_len + rest >= sizeof(other))
+		n = other_name(a, path, len, other);
+		if (!n)
 			return (struct verdict){.action = ACTION_DENY, .err = EACCES};
-		memcpy(other, a->original, original_len);
-		memcpy(other + original_len, path + alias_len, rest);
-		if (original_len + rest == 0)
-			other[0] = '/';
-		v = policy_decide(plan->policy, op, other, original_len + rest ? original_len + rest : 1);
-		static_assert(ACTION_ALLOW < ACTION_ASK && ACTION_ASK < ACTION_DENY &&
-				      ACTION_DENY < ACTION_NEVER,
-			      "actions rise in strictness");
+		v = policy_decide(plan->policy, op, other, n);
 		/* Silence about the other name is no opinion. */
-		if (!v.rule)
-			continue;
-		if (v.action > strictest.action ||
-		    (v.action == strictest.action && v.audit && !strictest.audit))
+		if (v.rule && (v.action > strictest.action ||
+			       (v.action == strictest.action && v.audit && !strictest.audit)))
 			strictest = v;
 	}
 	return strictest;
+}
+
+bool plan_move_widens(const struct plan *plan, const char *old, size_t old_len, const char *new,
+		      size_t new_len, bool is_dir)
+{
+	if (policy_move_widens(plan->policy, old, old_len, new, new_len, is_dir))
+		return true;
+	for (size_t i = 0; i < plan->n_aliases; i++) {
+		const struct plan_alias *a = &plan->aliases[i];
+		char other[PATH_MAX];
+		size_t n;
+
+		/* With OLD the alias itself would move, and we would look for it in the old place. */
+		if (path_at_or_beneath(old, old_len, a->path, strlen(a->path)))
+			return true;
+		if (!path_at_or_beneath(a->path, strlen(a->path), old, old_len))
+			continue;
+		n = other_name(a, old, old_len, other);
+		if (!n || policy_move_widens(plan->policy, other, n, new, new_len, is_dir))
+			return true;
+	}
+	return false;
 }

@@ -90,7 +90,18 @@ static bool widens(const struct request *q, unsigned from, unsigned to)
 	const struct resolved *a = &q->at[from], *b = &q->at[to];
 
 	/* As if it were a directory: what is there may have changed since we looked. */
-	return policy_move_widens(q->sup->policy, a->name, a->name_len, b->name, b->name_len, true);
+	return plan_move_widens(q->sup->plan, a->name, a->name_len, b->name, b->name_len, true);
+}
+
+/* Landlock's grants go with the inode. What is moved into a directory later would have the rights of the
+ * place that it came from; of a file only its own rights go along, and must be those of the new name. */
+static bool takes_grants_along(const struct request *q, unsigned from, unsigned to)
+{
+	const struct resolved *a = &q->at[from];
+
+	if (!plan_has_grant(q->sup->plan, a->name, a->name_len, a->st.st_dev, a->st.st_ino))
+		return false;
+	return S_ISDIR(a->st.st_mode) || widens(q, to, from);
 }
 
 static void forget(const struct request *q, unsigned which)
@@ -286,7 +297,8 @@ static int prepare_rename(struct request *q)
 	request_judge(q);
 	if (q->verdict.action != ACTION_ALLOW)
 		return 0;
-	if (widens(q, 0, 1) || (exchange && widens(q, 1, 0)))
+	if (widens(q, 0, 1) || (exchange && widens(q, 1, 0)) || takes_grants_along(q, 0, 1) ||
+	    (exchange && takes_grants_along(q, 1, 0)))
 		return refuse_move(q, EXDEV);
 	/* Across directories Landlock compares all rights of both: ours to do, exactly. */
 	q->boundable = same_parent(q);

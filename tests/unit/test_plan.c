@@ -201,6 +201,23 @@ static void makes_names_of_mounts_holes(void **state)
 	world_end(&w);
 }
 
+static bool moves(const struct world *w, const char *old, const char *new)
+{
+	return !plan_move_widens(w->plan, old, strlen(old), new, strlen(new), true);
+}
+
+static void moves_nothing_out_of_another_name_of_a_hole(void **state)
+{
+	struct world w = world(HOME_TREE "m /srv/copy /home/u\n", "allow all /srv\ndeny read ~/.ssh", 7);
+
+	(void)state;
+	assert_false(moves(&w, "/srv/copy/.ssh", "/srv/copy/x"));
+	assert_false(moves(&w, "/srv/copy/.ssh/id", "/srv/x"));
+	assert_false(moves(&w, "/srv", "/srv2"));
+	assert_true(moves(&w, "/srv/copy/proj", "/srv/x"));
+	world_end(&w);
+}
+
 static void closes_the_other_name_of_a_globs_directory(void **state)
 {
 	struct world w = world(HOME_TREE "m /srv/copy /home/u/proj\n",
@@ -306,12 +323,17 @@ static void follows_files_by_inode_until_they_are_replaced(void **state)
 static void forgets_all_beneath_a_directory(void **state)
 {
 	struct world w = world(HOME_TREE, "allow all $PWD\ndeny w $PWD/.git/hooks", 7);
+	const struct entry *objects;
 
 	(void)state;
-	assert_true(plan_has_grant(w.plan, "/home/u/proj/.git", 17));
-	assert_false(plan_has_grant(w.plan, "/home/u/proj/.git/objects/x", 27));
-	assert_false(plan_has_grant(w.plan, "/home/u/proj/.gi", 16));
+	assert_true(plan_has_grant(w.plan, "/home/u/proj/.git", 17, 0, 0));
+	assert_false(plan_has_grant(w.plan, "/home/u/proj/.git/objects/x", 27, 0, 0));
+	assert_false(plan_has_grant(w.plan, "/home/u/proj/.gi", 16, 0, 0));
+	objects = tree_find(w.tree, "/home/u/proj/.git/objects");
+	assert_true(plan_has_grant(w.plan, "/elsewhere", 10, objects->node.dev, objects->node.ino));
 	plan_forget(w.plan, "/home/u/proj/.git", 17);
+	assert_false(plan_has_grant(w.plan, "/home/u/proj/.git", 17, 0, 0));
+	assert_false(plan_has_grant(w.plan, "/elsewhere", 10, objects->node.dev, objects->node.ino));
 	assert_false(in(&w, LL_WRITE_FILE, "/home/u/proj/.git/objects/x"));
 	assert_true(in(&w, LL_WRITE_FILE, "/home/u/proj/src/x"));
 	assert_true(in(&w, LL_READ_FILE, "/home/u/proj/.git/objects/x")); /* by the project's own */
@@ -562,6 +584,7 @@ int main(void)
 		cmocka_unit_test(lists_nothing_above_a_hole_of_list),
 		cmocka_unit_test(leaves_a_directory_with_too_many_children_to_the_supervisor),
 		cmocka_unit_test(makes_names_of_mounts_holes),
+		cmocka_unit_test(moves_nothing_out_of_another_name_of_a_hole),
 		cmocka_unit_test(closes_the_other_name_of_a_globs_directory),
 		cmocka_unit_test(covers_a_link_and_what_it_leads_to),
 		cmocka_unit_test(names_objects_by_inode),
