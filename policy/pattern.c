@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* A compiled glob: operations, one byte each, BYTE and SET with their operand behind. */
+/* A compiled glob: operations of one byte, some with an operand behind. STAR has two bytes: how many
+ * bytes all that follows it takes, or STAR_FOLLOWS if another star does. */
 enum { GLOB_BYTE = 1, GLOB_ANY, GLOB_STAR, GLOB_SET };
-#define SET_BYTES 32
+#define SET_BYTES    32
+#define STAR_FOLLOWS 0xffff
 
 static bool is_magic(char c)
 {
@@ -82,15 +84,24 @@ static int compile_set(const struct wordtext *t, size_t *i, unsigned char set[SE
 	return 0;
 }
 
+static void set_star(char *star, uint16_t width)
+{
+	if (star)
+		memcpy(star + 1, &width, sizeof(width));
+}
+
 int glob_compile(struct arena *a, const struct wordtext *t, struct component *ret,
 		 struct pattern_problem *ret_problem)
 {
 	size_t size = 0;
-	char *code, *out;
+	char *code, *out, *last_star = NULL;
 	bool after_star = false;
+	uint16_t width = 0; /* behind the last star */
 
+	if (t->len > PATTERN_LEN_MAX) /* widths fit 16 bits */
+		return problem(ret_problem, "the word is longer than 4095 bytes", 0);
 	for (size_t i = 0; i < t->len; i++)
-		size += t->bare[i] && t->bytes[i] == '[' ? 1 + SET_BYTES : 2;
+		size += t->bare[i] && t->bytes[i] == '[' ? 1 + SET_BYTES : 3;
 	code = out = arena_alloc(a, size + 1);
 	if (!code)
 		return -ENOMEM;
@@ -98,8 +109,13 @@ int glob_compile(struct arena *a, const struct wordtext *t, struct component *re
 		bool star = t->bare[i] && t->bytes[i] == '*';
 
 		if (star) {
-			if (!after_star)
-				*out++ = GLOB_STAR;
+			if (!after_star) {
+				set_star(last_star, STAR_FOLLOWS);
+				last_star = out;
+				*out = GLOB_STAR;
+				out += 3;
+				width = 0;
+			}
 		} else if (t->bare[i] && t->bytes[i] == '?') {
 			*out++ = GLOB_ANY;
 		} else if (t->bare[i] && t->bytes[i] == '[') {
@@ -115,12 +131,15 @@ int glob_compile(struct arena *a, const struct wordtext *t, struct component *re
 			*out++ = t->bytes[i];
 		}
 		after_star = star;
+		width += !star;
 	}
+	set_star(last_star, width);
 	*ret = (struct component){.kind = COMPONENT_GLOB, .text = code, .len = (size_t)(out - code)};
 	return 0;
 }
 
-/* Only the last star needs to be tried again, so the time is bounded by the product of both lengths. */
+/* Only the last star passed needs to be tried again, and the last of all takes all that its followers
+ * leave, so the time is bounded by the product of both lengths and mostly linear. */
 bool glob_match(const struct component *c, const char *s, size_t len)
 {
 	const char *code = c->text, *end = code + c->len, *retry_code = NULL;
@@ -134,10 +153,17 @@ bool glob_match(const struct component *c, const char *s, size_t len)
 			if (i == len)
 				return true;
 		} else if (*code == GLOB_STAR) {
-			retry_code = ++code;
+			uint16_t rest;
+
+			memcpy(&rest, code + 1, sizeof(rest));
+			code += 3;
+			retry_code = rest == STAR_FOLLOWS ? code : NULL;
 			retry_i = i;
-			if (code == end)
-				return true;
+			if (rest != STAR_FOLLOWS) {
+				if (len - i < rest)
+					return false;
+				i = len - rest;
+			}
 			continue;
 		} else if (i < len) {
 			switch (*code) {
@@ -235,6 +261,22 @@ uint64_t pattern_states(const struct pattern *p, const char *path, size_t len, s
 	return run_tail(p, path, len, p->prefix_len == 1 ? 0 : p->prefix_len, ret_object);
 }
 
+/* A name at any depth, the usual floating pattern, without the automaton. */
+static size_t find_name(const struct component *name, const char *path, size_t len, size_t from)
+{
+	while (from < len) {
+		const char *s = path + from + 1;
+		size_t left = len - from - 1, width = 0;
+
+		while (width < left && s[width] != '/')
+			width++;
+		from += 1 + width;
+		if (component_match(name, s, width))
+			return from;
+	}
+	return 0;
+}
+
 size_t pattern_object(const struct pattern *p, const char *path, size_t len)
 {
 	size_t object;
@@ -245,6 +287,9 @@ size_t pattern_object(const struct pattern *p, const char *path, size_t len)
 		return p->prefix_len;
 	if (len == 1)
 		return 0;
+	if (p->doublestars == 1 && p->n_comps == p->n_literal + 2)
+		return find_name(&p->comps[p->n_comps - 1], path, len,
+				 p->prefix_len == 1 ? 0 : p->prefix_len);
 	run_tail(p, path, len, p->prefix_len == 1 ? 0 : p->prefix_len, &object);
 	return object;
 }
