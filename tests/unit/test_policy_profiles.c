@@ -338,6 +338,36 @@ static void let_open_be_narrowed(void **state)
 	policy_free(p);
 }
 
+/* Each example of sluice-policy(5) that begins with an include is a whole policy. */
+static void accept_the_examples_of_the_man_page(void **state)
+{
+	char *page = NULL, *at;
+	unsigned examples = 0;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(
+		read_real_file(NULL, SLUICE_SOURCE_PROFILE_DIR "/../man/sluice-policy.5", &page, &len), 0);
+	page[len] = '\0';
+	at = strstr(page, ".Sh EXAMPLES");
+	assert_non_null(at);
+	while ((at = strstr(at, ".Bd -literal -offset indent\n"))) {
+		char *end;
+
+		at += strlen(".Bd -literal -offset indent\n");
+		end = strstr(at, ".Ed");
+		assert_non_null(end);
+		*end = '\0';
+		if (strncmp(at, "include", 7) == 0) {
+			policy_free(load_in(usual_variables, (const char *const[]){NULL}, at));
+			examples++;
+		}
+		at = end + 1;
+	}
+	assert_int_equal(examples, 5);
+	free(page);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +380,7 @@ int main(void)
 		cmocka_unit_test(give_network_to_open_alone),
 		cmocka_unit_test(take_tokens_from_the_environment),
 		cmocka_unit_test(let_open_be_narrowed),
+		cmocka_unit_test(accept_the_examples_of_the_man_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
