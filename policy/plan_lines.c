@@ -270,14 +270,26 @@ static opset unknown_holes(const struct planner *p, const struct rule *rule)
 	return holes;
 }
 
+static bool compares_exec(const struct planner *p, const struct rule *rule)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		const struct name_list *l = pass ? &p->globs : &p->literals;
+
+		for (size_t i = 0; i < l->n; i++)
+			if (l->items[i].rule == rule && l->items[i].compared &&
+			    planner_exec_hole(p, &l->items[i]))
+				return p->plan->exec_checked;
+	}
+	return false;
+}
+
 static int refusal_line(struct planner *p, const struct rule *rule)
 {
 	opset effective = rule_effective_ops(rule), gap_ops, unknown = unknown_holes(p, rule);
 	const struct gap *gap = gap_for(p, rule, &gap_ops);
 	struct text why = {0};
 	char ops[64];
-	bool checked_exec =
-		p->plan->exec_checked && effective & OPBIT(OP_EXEC) && rule->action != ACTION_NEVER;
+	bool checked_exec = compares_exec(p, rule);
 
 	if (rule->action == ACTION_ASK) {
 		text_add(&why, "pinned, asked about, handed over; only the caller waits");

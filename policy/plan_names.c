@@ -36,6 +36,15 @@ bool path_is_volatile(const char *path, size_t len)
 	return len > 6 && memcmp(path, "/proc/", 6) == 0 && path[6] >= '0' && path[6] <= '9';
 }
 
+/* Components of a glob before the first doublestar that is not the last; UINT_MAX: there is none. */
+static unsigned deep_from(const struct pattern *pattern)
+{
+	for (unsigned i = 0; i + 1 < pattern->n_comps; i++)
+		if (pattern->comps[i].kind == COMPONENT_DOUBLESTAR)
+			return i;
+	return UINT_MAX;
+}
+
 static bool is_checked(const struct planner *p)
 {
 	return policy_exec_holes(p->policy) == EXEC_HOLES_CHECKED;
@@ -69,10 +78,14 @@ void planner_verdicts(const struct planner *p, const char *path, size_t len, str
 	}
 }
 
-/* A refused exec is no hole for Landlock where each exec is compared, but `never` always is. */
-static opset holes_of(const struct planner *p, opset ops, bool never)
+/* Is a refusal of exec by RULE kept by comparing what was executed? Then it is no hole for Landlock. By the
+ * user's wish, or because a pattern that may match at any depth leaves Landlock nothing to grant. `never`
+ * is always strict. */
+static bool is_compared(const struct planner *p, const struct rule *rule, const struct pattern *pattern)
 {
-	return is_checked(p) && !never ? ops & (opset)~OPBIT(OP_EXEC) : ops;
+	if (!rule || rule->action == ACTION_NEVER)
+		return false;
+	return is_checked(p) || (rule->action == ACTION_DENY && pattern && deep_from(pattern) != UINT_MAX);
 }
 
 static struct name *name_add(struct name_list *l, const struct rule *rule, const char *path, opset ops)
@@ -116,7 +129,8 @@ static int alias_add(struct planner *p, const char *path, const char *original)
 
 /* Names that mounts give to PATH, where RULE sees a hole. Beneath the other name of a glob's prefix
  * the glob itself can't be found: the whole of it is closed. */
-static int add_mount_aliases(struct planner *p, const struct rule *rule, const char *path, bool glob)
+static int add_mount_aliases(struct planner *p, const struct rule *rule, const char *path,
+			     const struct pattern *glob)
 {
 	struct plan_alias *aliases = NULL;
 	size_t n = 0;
@@ -131,7 +145,8 @@ static int add_mount_aliases(struct planner *p, const struct rule *rule, const c
 			name = name_add(&p->literals, rule, aliases[i].path, rule_effective_ops(rule));
 			if (name) {
 				name->alias = true;
-				name->closed = glob;
+				name->closed = glob != NULL;
+				name->compared = is_compared(p, rule, glob);
 			} else {
 				r = -ENOMEM;
 			}
@@ -155,21 +170,23 @@ static int add_pattern(struct planner *p, const struct rule *rule, const struct 
 			return -ENOMEM;
 		n->pattern = pattern;
 		n->first_glob = path_depth(path, n->len);
-		for (unsigned i = 0; i + 1 < pattern->n_comps && n->star == UINT_MAX; i++)
-			if (pattern->comps[i].kind == COMPONENT_DOUBLESTAR)
-				n->star = i;
+		n->star = deep_from(pattern);
+		n->compared = is_compared(p, rule, pattern);
 		if (rule->action != ACTION_ALLOW || rule->audit)
-			n->holes = holes_of(p, ops, rule->action == ACTION_NEVER);
+			n->holes = ops;
+		if (n->compared)
+			n->holes &= (opset)~OPBIT(OP_EXEC);
 		if (rule->action == ACTION_ALLOW)
 			n->holes &= (opset)~OPBIT(OP_EXEC);
 	} else {
 		n = name_add(&p->literals, rule, path, ops);
 		if (!n)
 			return -ENOMEM;
+		n->compared = is_compared(p, rule, NULL);
 	}
 	if (rule->action == ACTION_ALLOW)
 		return 0;
-	return add_mount_aliases(p, rule, path, pattern->is_glob);
+	return add_mount_aliases(p, rule, path, pattern->is_glob ? pattern : NULL);
 }
 
 static int compare_names(const void *x, const void *y)
@@ -187,13 +204,11 @@ static void judge_literals(struct planner *p)
 		qsort(l->items, l->n, sizeof(*l->items), compare_names);
 	for (size_t i = 0; i < l->n; i++) {
 		struct name *n = &l->items[i];
-		bool never = n->rule && n->rule->action == ACTION_NEVER;
 
 		planner_verdicts(p, n->path, n->len, &n->verdicts);
-		if (n->closed)
-			n->holes = holes_of(p, n->ops, never);
-		else
-			n->holes = holes_of(p, n->ops & (opset)~planner_plain_ops(p, &n->verdicts), never);
+		n->holes = n->closed ? n->ops : n->ops & (opset)~planner_plain_ops(p, &n->verdicts);
+		if (n->compared)
+			n->holes &= (opset)~OPBIT(OP_EXEC);
 	}
 }
 
@@ -304,6 +319,7 @@ static int find_links(struct planner *p, size_t index)
 			sibling = r == 0 ? name_add(&p->literals, n.rule, path, n.ops) : NULL;
 			if (sibling) {
 				sibling->alias = true;
+				sibling->compared = n.compared;
 				sibling->node = node;
 				/* Keep the order that planner_names_at() needs. */
 				qsort(p->literals.items, p->literals.n, sizeof(*p->literals.items),

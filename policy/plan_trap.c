@@ -27,7 +27,7 @@ static opset free_ops(const struct planner *p)
 }
 
 /* A refusal or question about exec that lies in a tree where exec is allowed. */
-static bool is_exec_hole(const struct planner *p, const struct name *n)
+bool planner_exec_hole(const struct planner *p, const struct name *n)
 {
 	struct verdicts v;
 	char *dir;
@@ -50,20 +50,25 @@ static bool is_exec_hole(const struct planner *p, const struct name *n)
 	return planner_plain(p, v.of[OP_EXEC], OP_EXEC);
 }
 
-/* exec-holes checked: kept by comparing what was executed, under ptrace. */
+/* What is kept by comparing what was executed, under ptrace: exec-holes checked, and patterns. */
 static int check_exec(struct planner *p, const struct name *n)
 {
-	if (!is_exec_hole(p, n))
+	bool strict = policy_exec_holes(p->policy) == EXEC_HOLES_STRICT;
+
+	if (!planner_exec_hole(p, n))
 		return 0;
-	if (policy_exec_holes(p->policy) == EXEC_HOLES_STRICT) {
-		if (n->rule->action == ACTION_ASK)
-			return planner_refuse(p, n->rule,
-					      "\"%s\" can't ask about exec: Landlock alone decides it; write "
-					      "exec-holes checked, "
-					      "or make it a deny",
-					      n->rule->text);
+	if (strict && n->rule->action == ACTION_ASK)
+		return planner_refuse(p, n->rule,
+				      "\"%s\" can't ask about exec: Landlock alone decides it; write "
+				      "exec-holes checked, or make it a deny",
+				      n->rule->text);
+	if (strict && (!n->compared || (!p->caps->ptrace_exec && !p->plan->landlock_abi)))
 		return 0;
-	}
+	if (!p->caps->ptrace_exec && strict)
+		return planner_refuse(p, n->rule,
+				      "\"%s\" refuses exec by a pattern, which needs ptrace, and that is "
+				      "refused here: leave exec out of it, or name the programs",
+				      n->rule->text);
 	if (!p->caps->ptrace_exec)
 		return planner_refuse(p, n->rule,
 				      "\"%s\" with exec-holes checked needs ptrace, which is refused here: "

@@ -43,9 +43,10 @@ struct name {
 	const struct pattern *pattern; /* NULL: literal */
 	char *path;		       /* the literal, or the literal prefix */
 	size_t len;
-	opset ops;   /* what the rule speaks of, with what a refusal of write implies */
-	opset holes; /* of these, not plainly allowed here */
-	bool closed; /* the holes are here and everywhere beneath, whatever verdicts say */
+	opset ops;     /* what the rule speaks of, with what a refusal of write implies */
+	opset holes;   /* of these, not plainly allowed here */
+	bool closed;   /* the holes are here and everywhere beneath, whatever verdicts say */
+	bool compared; /* exec: kept by comparing what was executed, no hole */
 	bool alias;
 	unsigned star; /* pattern: components before the first doublestar that is not last; else UINT_MAX */
 	unsigned first_glob; /* pattern: components before the first that is no literal */
@@ -133,6 +134,8 @@ int planner_baseline(struct planner *p);
 int planner_upper(struct planner *p);
 /* plan_trap.c */
 int planner_traps(struct planner *p);
+/* A refusal or question about exec that lies in a tree where exec is allowed. */
+bool planner_exec_hole(const struct planner *p, const struct name *n);
 /* plan_lines.c */
 int planner_lines(struct planner *p);
 void plan_lines_free(struct plan_line *lines, size_t n);

@@ -513,7 +513,7 @@ static void refuses_exec_rules_that_cannot_be_kept(void **state)
 	assert_non_null(strstr(w.error.text, "my.policy:2: "));
 	assert_non_null(strstr(w.error.text, "exec-holes checked"));
 	world_end(&w);
-	w = world(HOME_TREE, "allow rx /usr\ndeny exec **/ld", 7);
+	w = world(HOME_TREE, "allow rx /usr\nnever exec **/ld", 7);
 	assert_null(w.plan);
 	assert_non_null(strstr(w.error.text, "my.policy:2: "));
 	world_end(&w);
@@ -545,6 +545,25 @@ static void refuses_checked_exec_without_ptrace(void **state)
 
 	(void)state;
 	assert_int_equal(plan_with(&w, "allow rx /usr\ndeny exec /usr/bin/ld\nexec-holes checked",
+				   (struct plan_caps){.landlock_abi = 7, .supervisor = true}),
+			 -EINVAL);
+	assert_non_null(strstr(w.error.text, "ptrace"));
+	world_end(&w);
+}
+
+static void compares_executions_where_a_pattern_refuses_them(void **state)
+{
+	struct world w = world(HOME_TREE, "allow rx /usr\ndeny all **/.env\ndeny exec /usr/bin/ld", 7);
+
+	(void)state;
+	assert_non_null(w.plan);
+	assert_true(w.plan->exec_checked && w.plan->trap[CALL_EXEC]);
+	assert_true(in(&w, LL_EXECUTE, "/usr/bin/cc"));
+	assert_false(in(&w, LL_EXECUTE, "/usr/bin/ld"));
+	assert_false(in(&w, LL_READ_FILE, "/usr/lib/new"));
+	world_end(&w);
+	w = (struct world){.tree = tree_new(HOME_TREE)};
+	assert_int_equal(plan_with(&w, "allow rx /usr\ndeny all **/.env",
 				   (struct plan_caps){.landlock_abi = 7, .supervisor = true}),
 			 -EINVAL);
 	assert_non_null(strstr(w.error.text, "ptrace"));
@@ -603,6 +622,7 @@ int main(void)
 		cmocka_unit_test(handles_the_net_by_verdict),
 		cmocka_unit_test(refuses_exec_rules_that_cannot_be_kept),
 		cmocka_unit_test(refuses_checked_exec_without_ptrace),
+		cmocka_unit_test(compares_executions_where_a_pattern_refuses_them),
 		cmocka_unit_test(says_which_rule_needs_a_supervisor),
 	};
 

@@ -231,6 +231,11 @@ static char paths[PATHS_MAX][128];
 static ino_t inos[PATHS_MAX];
 static bool dirs[PATHS_MAX];
 
+static bool is_glob(const struct rule *rule)
+{
+	return rule && rule->n_names && rule->names[0].is_glob;
+}
+
 static void check_grants(const struct kernel *k, unsigned n, const char *policy, bool checked)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -238,7 +243,9 @@ static void check_grants(const struct kernel *k, unsigned n, const char *policy,
 			struct verdict v = plan_decide(k->plan, op, paths[i], strlen(paths[i]));
 			bool lets = kernel_lets(k, op, paths[i], inos[i]), fine;
 
-			if (op == OP_EXEC && checked)
+			/* What is compared at each exec may be granted; never, and literals if strict, may
+			 * not. */
+			if (op == OP_EXEC && k->plan->exec_checked && (checked || is_glob(v.rule)))
 				fine = v.action != ACTION_NEVER;
 			else
 				fine = v.action == ACTION_ALLOW && (op == OP_EXEC || !v.audit);
