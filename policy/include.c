@@ -105,7 +105,7 @@ static int load(struct policy *p, const struct request *rq)
 		return fail_request(
 			p, rq, "files include each other more than %d deep: put the rules into fewer files",
 			INCLUDE_DEPTH_MAX);
-	r = p->host.read_file ? p->host.read_file(p->host.ctx, rq->path, &data, &len) : -ENOENT;
+	r = p->host.read_file ? p->host.read_file(p->host.ctx, source.path, &data, &len) : -ENOENT;
 	if (r < 0)
 		return fail_request(p, rq, "\"%s\" can't be read: %s", shown(rq->path, strlen(rq->path)),
 				    strerror(-r));

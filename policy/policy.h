@@ -97,7 +97,8 @@ enum report_mode policy_report(const struct policy *p);
 enum exec_holes policy_exec_holes(const struct policy *p);
 /* Should the environment variable NAME be removed before the command starts? */
 bool policy_env_unset(const struct policy *p, const char *name);
-/* Paths of all files that were read, NULL-terminated, for records and protection. */
+/* Canonical paths of all files that were read, as read_file() got them, NULL-terminated: for records
+ * and protection. */
 const char *const *policy_files(const struct policy *p);
 
 /* Append S escaped as the summary and errors show it (control bytes, invalid UTF-8, bidi): writes

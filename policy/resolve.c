@@ -106,8 +106,13 @@ static int resolve_rule(struct policy *p, struct rule *rule, const struct draft 
 	const struct pattern *written = &draft->written;
 	struct place place = {rule->file, rule->line};
 	const char *path, *link = NULL;
-	int r = resolve(p, written->prefix, &path, &link);
+	int r;
 
+	if (leads_into(written->prefix, "/proc/thread-self"))
+		return place_error(&p->error, &place, draft->column,
+				   "\"/proc/thread-self\" is another directory for each thread: write "
+				   "/proc/self, or /proc/self/task/*");
+	r = resolve(p, written->prefix, &path, &link);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)

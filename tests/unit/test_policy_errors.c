@@ -233,6 +233,9 @@ static void says_what_is_not_supported(void **state)
 		{"allow read *:*", "my.policy:1:12: \"*:*\" is a network target, and only connect and bind "
 				   "take one: write a line "
 				   "of its own, \"allow connect *:*\""},
+		{"allow read /proc/thread-self/status",
+		 "my.policy:1:12: \"/proc/thread-self\" is another directory for each thread: write /proc/self, "
+		 "or /proc/self/task/*"},
 		{"allow bind /run/x",
 		 "my.policy:1:7: \"bind\" takes network targets: binding a socket file is \"create\""},
 	};

@@ -19,7 +19,7 @@ static const struct fake_pair links[] = {
 static const struct fake_pair files[] = {
 	{"/p/a.policy", "include ./sub/b.policy\ninclude base\ninclude ./sub/b.policy\nallow read /a\n"},
 	{"/p/sub/b.policy", "include ../c.policy\nallow read /b\n"},
-	{"/p/sub/../c.policy", "allow read /c\nreport writes\n"},
+	{"/p/c.policy", "allow read /c\nreport writes\n"},
 	{"/profiles/base", "allow rx /usr\nreport none\nexec-holes checked\nenv set A=base\n"},
 	{"/home/u/.config/sluice/mine.policy", "allow read /mine\n"},
 	{NULL, NULL},
