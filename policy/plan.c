@@ -153,7 +153,7 @@ static int plan_all(struct planner *p)
 	p->plan->n_baseline = p->baseline.n;
 	p->plan->upper = p->upper.items;
 	p->plan->n_upper = p->upper.n;
-	if (r == 0)
+	if (r == 0 && p->caps->lines)
 		r = planner_lines(p);
 	p->plan->lines = p->lines;
 	p->plan->n_lines = p->n_lines;

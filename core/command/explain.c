@@ -360,6 +360,7 @@ static int load(struct explain *e, const struct arguments *a, const char *tmpdir
 	/* As if a supervisor could be had: the rows say which rules need one. */
 	const struct plan_caps caps = {.landlock_abi = a->policy.emulate ? 0 : landlock_abi(),
 				       .supervisor = true,
+				       .lines = true,
 				       .ptrace_exec = true};
 	int r = policy_load(&a->policy, tmpdir, protect, &e->policy, ret_error);
 

@@ -545,7 +545,7 @@ static void refuses_checked_exec_without_ptrace(void **state)
 
 	(void)state;
 	assert_int_equal(plan_with(&w, "allow rx /usr\ndeny exec /usr/bin/ld\nexec-holes checked",
-				   (struct plan_caps){.landlock_abi = 7, .supervisor = true}),
+				   (struct plan_caps){.landlock_abi = 7, .supervisor = true, .lines = true}),
 			 -EINVAL);
 	assert_non_null(strstr(w.error.text, "ptrace"));
 	world_end(&w);
@@ -573,7 +573,7 @@ static void compares_executions_where_a_pattern_refuses_them(void **state)
 static void says_which_rule_needs_a_supervisor(void **state)
 {
 	struct world w = {.tree = tree_new(HOME_TREE)};
-	struct plan_caps alone = {.landlock_abi = 7};
+	struct plan_caps alone = {.landlock_abi = 7, .lines = true};
 
 	(void)state;
 	assert_int_equal(plan_with(&w, "allow ro $PWD\ndeny read **/.env", alone), -EINVAL);

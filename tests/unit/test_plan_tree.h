@@ -265,7 +265,7 @@ static __attribute__((unused)) int tree_plan(struct tree *t, const struct policy
 					     struct plan **ret, struct policy_error *ret_error)
 {
 	struct plan_host host = {.ctx = t, .lookup = tree_lookup, .list = tree_list, .aliases = tree_aliases};
-	struct plan_caps caps = {.landlock_abi = abi, .supervisor = true, .ptrace_exec = true};
+	struct plan_caps caps = {.landlock_abi = abi, .supervisor = true, .lines = true, .ptrace_exec = true};
 
 	return plan_build(policy, &host, &caps, ret, ret_error);
 }

@@ -187,7 +187,7 @@ static void never_say_never_and_keep_globs_away_from_projects(void **state)
 				const struct pattern *name = &rules[i].names[j];
 
 				if (name->is_glob && pattern_may_match_below(name, P, strlen(P)) &&
-				    strcmp(name->prefix, P "/.git/modules") != 0)
+				    strncmp(name->prefix, P "/.git", strlen(P "/.git")) != 0)
 					fail_msg("%s:%d taints the project", rules[i].file, rules[i].line);
 			}
 		}
@@ -211,7 +211,7 @@ static void refuse_nothing_inside_of_allowed_directories_but_git(void **state)
 			    (deny->ops & allow->ops) && deny->n_names && allow->n_names &&
 			    pattern_object(&allow->names[0], deny->names[0].text,
 					   strlen(deny->names[0].text)) &&
-			    strncmp(deny->names[0].prefix, P "/.git/", strlen(P "/.git/")) != 0)
+			    strncmp(deny->names[0].text, P "/.git", strlen(P "/.git")) != 0)
 				fail_msg("%s:%d lies in %s:%d", deny->file, deny->line, allow->file,
 					 allow->line);
 		}
