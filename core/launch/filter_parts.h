@@ -13,8 +13,8 @@
 bool filter_call_lifted(const struct filter_spec *spec, const char *name);
 /* Is a task that a call names judged by the supervisor (else: only ours are refused)? */
 bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *call);
-/* Is it refused outright, because it names a task by a descriptor that nothing bounds? */
-bool filter_refuses_pidfd(const struct filter_spec *spec, const struct call_desc *call);
+/* Is it refused outright, because nothing bounds it and it can't be judged? */
+bool filter_refuses_task_call(const struct filter_spec *spec, const struct call_desc *call);
 
 /* Parts that refuse, default allow. Small ones: libseccomp's time grows with the square of the rules. */
 enum filter_group {

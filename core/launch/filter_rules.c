@@ -299,7 +299,7 @@ static int refuse_ioprio(scmp_filter_ctx ctx, const struct filter_spec *spec)
 /* Nobody judges the named task: at least it must not be one of ours, nor everybody. */
 static int refuse_our_tasks(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
 {
-	if (filter_refuses_pidfd(spec, call))
+	if (filter_refuses_task_call(spec, call))
 		return seccomp_rule_add_exact(ctx, ERR(EPERM), call->nr, 0);
 	if (!call->pid || filter_traps_pid(spec, call))
 		return 0;

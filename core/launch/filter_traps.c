@@ -67,22 +67,39 @@ static bool pid_covered(const struct filter_spec *spec, int nr)
 	return false;
 }
 
+/* Signals are not trapped: kill is never interrupted natively, and the death of one child would
+ * interrupt the kill of the next one (EINTR, before RECV). Without a scope the filter keeps them from our
+ * tasks by their numbers. Two ways around the numbers are trapped: by a thread's id alone, and by a
+ * descriptor, if it can be had without us. */
 bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *call)
 {
-	return spec->supervise && !pid_covered(spec, call->nr);
+	if (!spec->supervise || pid_covered(spec, call->nr))
+		return false;
+	switch (call->nr) {
+	case __NR_kill:
+	case __NR_tgkill:
+	case __NR_rt_sigqueueinfo:
+	case __NR_rt_tgsigqueueinfo:
+	case __NR_pidfd_open:
+		return false;
+	case __NR_pidfd_send_signal:
+		return spec->plan->opens != TRAP_OPENS_ALL;
+	}
+	return true;
 }
 
-/* Descriptors that name tasks can be swapped between the look and the call: what only they reach is
- * refused where no domain bounds it (filter_rules.c), but for signals, which the supervisor sends itself. */
-bool filter_refuses_pidfd(const struct filter_spec *spec, const struct call_desc *call)
+/* Where no domain bounds them, refused outright (filter_rules.c): descriptors that name tasks can be
+ * swapped between the look and the call (but signals by pidfd are worth a look), and kcmp names two. */
+bool filter_refuses_task_call(const struct filter_spec *spec, const struct call_desc *call)
 {
-	return call->class == CALL_PID && !call->pid && call->nr != __NR_pidfd_send_signal &&
-	       !pid_covered(spec, call->nr);
+	if (call->class != CALL_PID || pid_covered(spec, call->nr))
+		return false;
+	return call->nr == __NR_kcmp || (!call->pid && call->nr != __NR_pidfd_send_signal);
 }
 
 static int add_pid(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
 {
-	if (!filter_traps_pid(spec, call) || filter_refuses_pidfd(spec, call))
+	if (!filter_traps_pid(spec, call) || filter_refuses_task_call(spec, call))
 		return 0;
 	if (!call->pid)
 		return seccomp_rule_add_exact(ctx, SCMP_ACT_NOTIFY, call->nr, 0);

@@ -345,8 +345,13 @@ static void leaves_signals_and_tracing_to_landlock(void **state)
 	spec.signals_scoped = false; /* Landlock before ABI 6 */
 	build();
 	assert_int_equal(DECIDE(__NR_kill, 0, 9), ALLOWED);
-	assert_int_equal(DECIDE(__NR_kill, 7, 9), TRAPPED);
-	assert_int_equal(DECIDE(__NR_kill, -1, 9), TRAPPED);
+	assert_int_equal(DECIDE(__NR_kill, 7, 9), ALLOWED); /* a trapped kill could be interrupted */
+	assert_int_equal(DECIDE(__NR_kill, -1, 9), ERR(EPERM));
+	assert_int_equal(DECIDE(__NR_kill, SUPERVISOR, 9), ERR(EPERM));
+	assert_int_equal(DECIDE(__NR_kill, DIRTY | WARDEN, 9), ERR(EPERM));
+	assert_int_equal(DECIDE(__NR_tgkill, SUPERVISOR, 4711, 9), ERR(EPERM));
+	assert_int_equal(DECIDE(__NR_pidfd_open, WARDEN, 0), ERR(EPERM));
+	assert_int_equal(DECIDE(__NR_tkill, 7, 9), TRAPPED); /* a worker's id is in no filter */
 	assert_int_equal(DECIDE(__NR_pidfd_send_signal, 3, 9), TRAPPED);
 	assert_int_equal(DECIDE(__NR_ptrace, 16, 7), ALLOWED);
 	plan.handled_fs = plan.handled_net = plan.scoped = 0; /* none */
@@ -355,6 +360,7 @@ static void leaves_signals_and_tracing_to_landlock(void **state)
 	assert_int_equal(DECIDE(__NR_ptrace, 0, 0), ALLOWED); /* PTRACE_TRACEME */
 	assert_int_equal(DECIDE(__NR_process_vm_writev, 7), TRAPPED);
 	assert_int_equal(DECIDE(__NR_pidfd_getfd, 3, 7), ERR(EPERM));
+	assert_int_equal(DECIDE(__NR_kcmp, 0, 0), ERR(EPERM)); /* it names two tasks */
 }
 
 static void protects_our_tasks_without_a_supervisor(void **state)
@@ -368,7 +374,7 @@ static void protects_our_tasks_without_a_supervisor(void **state)
 		const struct call_desc *c = &call_table[i];
 		uint64_t args[6] = {0};
 
-		if (!c->pid)
+		if (!c->pid || c->nr == __NR_kcmp)
 			continue;
 		args[c->pid - 1] = DIRTY | SUPERVISOR;
 		assert_int_equal(decide(c->nr, args[0], args[1], args[2], args[3], args[4]), ERR(EPERM));
