@@ -4,6 +4,8 @@
  */
 #include "core/request.h"
 
+#include "core/reply/terminal.h"
+
 #include "core/sys.h"
 
 #include <stdio.h>
@@ -64,6 +66,10 @@ static struct verdict decide(const struct request *q, const struct need *need)
 	v = decide_name(q, need, name, len);
 	if (at->obj < 0)
 		return v;
+	/* A built-in pattern for terminals does not mean those of other sessions. */
+	if ((need->op == OP_READ || need->op == OP_WRITE) && v.action == ACTION_ALLOW && v.rule &&
+	    v.rule->rank == RANK_BUILTIN && v.rule->names[0].is_glob && terminal_is_foreign(&at->st))
+		return refused;
 	named = plan_named(q->sup->plan, at->st.st_dev, at->st.st_ino);
 	if (!named)
 		return v;

@@ -10,6 +10,7 @@
 #include "core/launch/launch.h"
 #include "core/observe/observe.h"
 #include "core/private_dir.h"
+#include "core/reply/terminal.h"
 #include "core/supervisor.h"
 #include "core/sys.h"
 
@@ -182,6 +183,7 @@ static int start(struct run *run)
 	/* Names must be trapped for the cache to see what makes it stale, and records want every access. */
 	if (run->sup.landlock && run->plan->trap[CALL_NAME] && !run->sup.wants_allowed)
 		run->sup.cache = cache_new();
+	terminal_init();
 	r = resolve_init();
 	if (r < 0) {
 		fprintf(stderr, "sluice: %s\n", strerror(-r));

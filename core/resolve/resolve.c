@@ -65,6 +65,8 @@ bool resolve_is_guarded(const char *name, size_t len)
 	if (len < 7 || strncmp(name, "/proc/", 6) != 0 || name[6] < '1' || name[6] > '9')
 		return false;
 	pid = (pid_t)strtol(name + 6, &rest, 10);
+	if (is_public(rest, len - (size_t)(rest - name)))
+		return false;
 	for (unsigned i = 0; i < 2; i++) {
 		if (world.guarded[i] <= 0)
 			continue;
@@ -72,8 +74,7 @@ bool resolve_is_guarded(const char *name, size_t len)
 		if (pid == world.guarded[i] || access(path, F_OK) == 0)
 			return true;
 	}
-	return world.guard_outsiders && !is_public(rest, len - (size_t)(rest - name)) &&
-	       !launch_in_tree(world.guarded[1], pid);
+	return world.guard_outsiders && !launch_in_tree(world.guarded[1], pid);
 }
 
 bool resolve_is_root(const struct stat *st)
