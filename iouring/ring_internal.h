@@ -42,3 +42,7 @@ extern const struct ring_ops ring_uring_ops, ring_epoll_ops;
 /* From a back end: EVENTS or ERR on the watch KEY. Returns the watch if it stays and must be armed anew
  * when the kernel has let go of it, or NULL. */
 const struct watch *ring_fire(struct ring *r, struct ring_sink *sink, uint64_t key, uint32_t events, int err);
+
+/* A ring that polls and does nothing else, whoever submits. FLAGS: more of IORING_SETUP_*. 0 or -errno. */
+struct io_uring;
+int uring_open(struct io_uring *ring, unsigned flags);

@@ -45,7 +45,7 @@ static int uring_restrict(struct io_uring *ring)
 	return uring_register(ring, IORING_REGISTER_RESTRICTIONS, allowed, sizeof(allowed) / sizeof(allowed[0]));
 }
 
-static int uring_open(struct io_uring *ring, unsigned flags)
+int uring_open(struct io_uring *ring, unsigned flags)
 {
 	int error = io_uring_queue_init(ENTRIES, ring, flags | IORING_SETUP_R_DISABLED);
 
@@ -127,8 +127,8 @@ static void uring_disarm(void *state, const struct watch *watch, uint64_t key)
 		return;
 	io_uring_prep_poll_remove(sqe, key);
 	io_uring_sqe_set_data64(sqe, KEY_NONE);
-	/* Now: the request holds the file open. */
-	io_uring_submit(&s->ring);
+	/* Now, and its end too: the request holds the file open. */
+	io_uring_submit_and_get_events(&s->ring);
 }
 
 static void uring_take(struct uring_state *s, struct ring *r, struct ring_sink *sink,

@@ -161,9 +161,12 @@ static inline void sleep_ms(unsigned ms)
 #define AWAIT(condition)                                                     \
 	do {                                                                 \
 		uint64_t until_ = now_ns() + 10000000000u;                   \
-		while (!(condition) && now_ns() < until_)                    \
+		bool true_;                                                  \
+		while (!(true_ = (condition)) && now_ns() < until_)          \
 			sleep_ms(1);                                         \
-		assert_true(condition);                                      \
+		if (!true_)                                                  \
+			print_error("waited in vain for: %s\n", #condition); \
+		assert_true(true_);                                          \
 	} while (0)
 
 static inline unsigned count_entries(const char *directory)

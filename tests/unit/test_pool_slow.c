@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Slow jobs: on threads that are as confined as the workers whoever submits, capped, interruptible, and
+ * never interrupted by what was meant for the job before.
+ */
+#include "core/notify/pool.h"
+#include "tests/unit/test_pool.h"
+
+#include <linux/landlock.h>
+#include <sys/stat.h>
+
+struct fixture {
+	struct target target;
+	struct pool *pool;
+	unsigned max_slow;
+	unsigned threads;
+	bool confine, confined_by_landlock;
+	int start_result;
+	_Atomic int init_failures; /* so many inits of slow threads fail */
+	_Atomic bool started;
+	/* jobs */
+	_Atomic unsigned running, done;
+	_Atomic bool release;
+	_Atomic uint64_t token;
+	_Atomic int result;
+	_Atomic int no_new_privs, open_errno, local_is_ours;
+	_Atomic unsigned interrupted;
+	const char *path;
+};
+
+static void serve(void *ctx, struct worker *w, const struct seccomp_notif *notif)
+{
+	struct fixture *f = ctx;
+
+	(void)w;
+	reply_value(f->target.listener, notif, 0);
+}
+
+static int worker_init(void *ctx, struct worker *w, void **ret_local)
+{
+	struct fixture *f = ctx;
+
+	(void)w;
+	*ret_local = f;
+	if (atomic_load(&f->started) && atomic_fetch_sub(&f->init_failures, 1) > 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int body_idle(void *arg)
+{
+	(void)arg;
+	pause();
+	return 0;
+}
+
+/* A domain in which nothing can be read. False: no Landlock here. */
+static bool landlock_nothing(void)
+{
+	struct landlock_ruleset_attr attr = {.handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE};
+	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	bool done;
+
+	if (fd < 0)
+		return false;
+	done = syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+	close(fd);
+	return done;
+}
+
+static const struct features features = {.sync_wake_up = true, .io_uring = true};
+
+static void *start_main(void *arg)
+{
+	struct fixture *f = arg;
+	struct pool_config config = {
+		.listener = f->target.listener,
+		.max_slow = f->max_slow,
+		.use_uring = true,
+		.features = &features,
+		.serve = serve,
+		.worker_init = worker_init,
+		.ctx = f,
+	};
+
+	if (f->confine) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		f->confined_by_landlock = landlock_nothing();
+	}
+	f->start_result = pool_start(&config, &f->pool);
+	return NULL;
+}
+
+/* The pool is started by a thread of its own, as the confined thread is in a run. */
+static void begin(struct fixture *f, unsigned max_slow)
+{
+	pthread_t t;
+
+	f->max_slow = max_slow;
+	f->target = target_start(body_idle, NULL);
+	f->threads = count_entries("/proc/self/task");
+	assert_int_equal(pthread_create(&t, NULL, start_main, f), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_int_equal(f->start_result, 0);
+	f->started = true;
+}
+
+static void end(struct fixture *f)
+{
+	struct pool_stats stats;
+
+	pool_stop(f->pool);
+	pool_get_stats(f->pool, &stats);
+	assert_int_equal(stats.left_behind, 0);
+	assert_int_equal(stats.slow_threads, 0);
+	assert_int_equal(count_entries("/proc/self/task"), f->threads);
+	pool_free(f->pool);
+	kill(f->target.pid, SIGKILL);
+	target_wait(&f->target);
+	target_done(&f->target);
+}
+
+static void job_wait(void *arg, void *local)
+{
+	struct fixture *f = arg;
+
+	(void)local;
+	atomic_fetch_add(&f->running, 1);
+	while (!atomic_load(&f->release))
+		sleep_ms(1);
+	atomic_fetch_sub(&f->running, 1);
+	atomic_fetch_add(&f->done, 1);
+}
+
+static void past_the_cap_the_submitter_is_told(void **state)
+{
+	struct fixture f = {.running = 0};
+
+	(void)state;
+	begin(&f, 8);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), 0);
+	assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), -EAGAIN);
+	AWAIT(f.running == 8);
+	assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), -EAGAIN);
+	f.release = true;
+	AWAIT(f.done == 8);
+	AWAIT(f.running == 0);
+	/* A thread may not be back from its job yet. */
+	AWAIT(pool_submit_slow(f.pool, job_wait, &f) == 0);
+	AWAIT(f.done == 9);
+	end(&f);
+}
+
+static void one_target_gets_a_quarter(void **state)
+{
+	struct fixture f = {.running = 0};
+
+	(void)state;
+	begin(&f, 8);
+	assert_int_equal(pool_submit_slow_for(f.pool, 11, job_wait, &f), 0);
+	assert_int_equal(pool_submit_slow_for(f.pool, 11, job_wait, &f), 0);
+	assert_int_equal(pool_submit_slow_for(f.pool, 11, job_wait, &f), -EAGAIN);
+	assert_int_equal(pool_submit_slow_for(f.pool, 12, job_wait, &f), 0);
+	AWAIT(f.running == 3);
+	f.release = true;
+	AWAIT(f.done == 3);
+	AWAIT(pool_submit_slow_for(f.pool, 11, job_wait, &f) == 0);
+	end(&f);
+	assert_int_equal(f.done, 4);
+}
+
+static void job_look(void *arg, void *local)
+{
+	struct fixture *f = arg;
+	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+
+	f->open_errno = fd < 0 ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	f->no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+	f->local_is_ours = local == f;
+	atomic_fetch_add(&f->done, 1);
+}
+
+static void a_job_is_confined_whoever_submits_it(void **state)
+{
+	struct fixture f = {.confine = true};
+
+	(void)state;
+	begin(&f, 4);
+	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0); /* this thread is not */
+	assert_int_equal(pool_submit_slow(f.pool, job_look, &f), 0);
+	AWAIT(f.done == 1);
+	assert_int_equal(f.no_new_privs, 1);
+	assert_int_equal(f.local_is_ours, 1);
+	if (f.confined_by_landlock)
+		assert_int_equal(f.open_errno, EACCES);
+	else
+		print_message("no Landlock here: only no_new_privs was compared\n");
+	/* The positive control: a thread that the submitter makes itself can read. */
+	job_look(&f, NULL);
+	assert_int_equal(f.open_errno, 0);
+	end(&f);
+}
+
+static void a_thread_that_cannot_start_is_tried_again(void **state)
+{
+	struct fixture f = {.init_failures = 3};
+	struct pool_stats stats;
+
+	(void)state;
+	begin(&f, 4);
+	assert_int_equal(pool_submit_slow(f.pool, job_look, &f), 0);
+	AWAIT(f.done == 1);
+	pool_get_stats(f.pool, &stats);
+	assert_int_equal(stats.spawn_errors, 3);
+	end(&f);
+}
+
+static void job_open_fifo(void *arg, void *local)
+{
+	struct fixture *f = arg;
+	int fd;
+
+	(void)local;
+	atomic_store(&f->token, pool_slow_self());
+	fd = open(f->path, O_RDONLY | O_CLOEXEC);
+	f->result = fd < 0 ? -errno : fd;
+	if (fd >= 0)
+		close(fd);
+	atomic_fetch_add(&f->done, 1);
+}
+
+static void with_fifo(struct fixture *f, void (*test)(struct fixture *f))
+{
+	char dir[] = "/tmp/test_pool.XXXXXX", path[64];
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	f->path = path;
+	test(f);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void interrupt_fifo(struct fixture *f)
+{
+	uint64_t token;
+
+	begin(f, 4);
+	assert_int_equal(pool_submit_slow(f->pool, job_open_fifo, f), 0);
+	AWAIT(f->token != 0);
+	token = f->token;
+	sleep_ms(20);
+	assert_int_equal(f->done, 0);
+	AWAIT(!pool_interrupt_slow(f->pool, token) || f->done);
+	AWAIT(f->done == 1);
+	assert_int_equal(f->result, -EINTR);
+	AWAIT(!pool_interrupt_slow(f->pool, token)); /* its name is not the next one's */
+	assert_false(pool_interrupt_slow(f->pool, 0));
+	assert_false(pool_interrupt_slow(f->pool, 12345));
+	end(f);
+}
+
+static void a_blocking_open_can_be_interrupted(void **state)
+{
+	struct fixture f = {.running = 0};
+
+	(void)state;
+	with_fifo(&f, interrupt_fifo);
+}
+
+static void stop_with_fifo(struct fixture *f)
+{
+	begin(f, 4);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pool_submit_slow(f->pool, job_open_fifo, f), 0);
+	end(f); /* whether or not a thread was made for it by now */
+	assert_int_equal(f->done, 4);
+	assert_int_equal(f->result, -EINTR);
+}
+
+static void stopping_interrupts_what_blocks_and_drops_no_job(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct fixture f = {.running = 0};
+
+		with_fifo(&f, stop_with_fifo);
+	}
+}
+
+static void job_short(void *arg, void *local)
+{
+	struct fixture *f = arg;
+
+	(void)local;
+	atomic_store(&f->token, pool_slow_self());
+	for (volatile int i = 0; i < 3000; i++)
+		;
+	atomic_fetch_add(&f->done, 1);
+}
+
+static void job_nap(void *arg, void *local)
+{
+	struct fixture *f = arg;
+	struct timespec nap = {.tv_nsec = 20000};
+
+	(void)local;
+	if (nanosleep(&nap, NULL) < 0)
+		atomic_fetch_add(&f->interrupted, 1);
+	atomic_fetch_add(&f->done, 1);
+}
+
+static void a_late_poke_never_hits_the_next_job(void **state)
+{
+	struct fixture f = {.running = 0};
+	unsigned sent = 0;
+
+	(void)state;
+	begin(&f, 1); /* one thread runs them all */
+	for (unsigned i = 0; i < 3000; i++) {
+		f.token = 0;
+		f.done = 0;
+		while (pool_submit_slow(f.pool, job_short, &f))
+			;
+		while (f.token == 0)
+			;
+		for (volatile unsigned spin = 0; spin < i * 31 % 3000; spin++)
+			;
+		sent += pool_interrupt_slow(f.pool, f.token);
+		while (pool_submit_slow(f.pool, job_nap, &f))
+			;
+		while (f.done < 2)
+			;
+	}
+	assert_true(sent > 100);
+	assert_int_equal(f.interrupted, 0);
+	end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(past_the_cap_the_submitter_is_told),
+		cmocka_unit_test(one_target_gets_a_quarter),
+		cmocka_unit_test(a_job_is_confined_whoever_submits_it),
+		cmocka_unit_test(a_thread_that_cannot_start_is_tried_again),
+		cmocka_unit_test(a_blocking_open_can_be_interrupted),
+		cmocka_unit_test(stopping_interrupts_what_blocks_and_drops_no_job),
+		cmocka_unit_test(a_late_poke_never_hits_the_next_job),
+	};
+
+	return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
+}
