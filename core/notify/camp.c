@@ -62,7 +62,7 @@ __attribute__((no_sanitize("thread", "address"))) static void on_poke(int sig, s
 		return;
 	if (*pc >= (greg_t)c->stub->recv && *pc < (greg_t)c->stub->end)
 		*pc = (greg_t)c->stub->abort;
-	atomic_store(&c->poke, 0);
+	atomic_fetch_add(&c->received, 1);
 }
 
 int camp_install(void)
@@ -95,11 +95,10 @@ void camp_attach(struct camp *c)
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
-void camp_detach(struct camp *c)
+void camp_detach(void)
 {
 	sigset_t mask;
 
-	camp_settle(c);
 	sigfillset(&mask);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	current = NULL;
@@ -127,6 +126,25 @@ bool camp_follow(struct camp *c)
 	}
 }
 
+/* Wait until N pokes have been received. The handler runs on this very thread, so it either changes the
+ * count before the kernel compares it or interrupts the wait. */
+static void await_received(struct camp *c, uint32_t n)
+{
+	for (;;) {
+		uint32_t received = atomic_load(&c->received);
+
+		if ((int32_t)(received - n) >= 0)
+			return;
+		futex(&c->received, FUTEX_WAIT, received);
+	}
+}
+
+static void send_poke(const struct camp *c)
+{
+	while (CALL(syscall(SYS_tgkill, getpid(), c->tid, camp_signal())) == -EAGAIN)
+		sched_yield(); /* the queue of real-time signals is full */
+}
+
 int camp_recv_one(struct camp *c, int listener, struct seccomp_notif *ret)
 {
 	long r = c->stub->recv(&c->away, listener, SECCOMP_IOCTL_NOTIF_RECV, ret);
@@ -134,8 +152,9 @@ int camp_recv_one(struct camp *c, int listener, struct seccomp_notif *ret)
 
 	/* From CAMP only to POKED meanwhile; after the exchange nobody pokes any more. */
 	word = atomic_exchange(&c->word, next(word, CAMP_BUSY));
+	/* The state announces a poke that may not even have been sent yet. */
 	if (camp_role(word) == CAMP_POKED)
-		camp_settle(c);
+		await_received(c, ++c->settled);
 	return (int)r;
 }
 
@@ -183,18 +202,17 @@ bool camp_promote(struct camp *c)
 
 void camp_poke(struct camp *c)
 {
-	if (atomic_exchange(&c->poke, 1))
+	uint32_t sent = atomic_load(&c->sent);
+
+	if ((int32_t)(atomic_load(&c->received) - sent) < 0)
 		return; /* one is under way and will do for both */
-	while (CALL(syscall(SYS_tgkill, getpid(), c->tid, camp_signal())) == -EAGAIN)
-		sched_yield(); /* the queue of real-time signals is full */
+	atomic_store(&c->sent, sent + 1);
+	send_poke(c);
 }
 
 void camp_settle(struct camp *c)
 {
-	/* The handler runs on this very thread, so it either changes the word before the kernel compares
-	 * it or interrupts the wait. */
-	while (atomic_load(&c->poke))
-		futex(&c->poke, FUTEX_WAIT, 1);
+	await_received(c, atomic_load(&c->sent));
 }
 
 bool camp_call_away(struct camp *c)
@@ -213,7 +231,7 @@ bool camp_call_away(struct camp *c)
 		case CAMP_CAMP:
 			if (!atomic_compare_exchange_strong(&c->word, &word, next(word, CAMP_POKED)))
 				continue;
-			camp_poke(c);
+			send_poke(c);
 			return true;
 		case CAMP_POKED:
 		case CAMP_BUSY:

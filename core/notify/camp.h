@@ -41,7 +41,10 @@ struct camp {
 	/* atomic */
 	_Atomic uint32_t word; /* futex */
 	_Atomic int away;      /* read inside the window */
-	_Atomic uint32_t poke; /* futex; 1: a poke is under way, the handler clears it */
+	_Atomic uint32_t received; /* futex: pokes that the handler has seen */
+	_Atomic uint32_t sent;     /* by camp_poke() */
+	/* own thread */
+	uint32_t settled; /* pokes that it found announced by POKED */
 	/* immutable once the thread runs */
 	pid_t tid;
 	const struct camp_stub *stub;
@@ -60,7 +63,7 @@ int camp_signal(void);
 void camp_init(struct camp *c, bool owner, const struct camp_stub *stub);
 /* On the camp's own thread, before anything else: all signals blocked but the poke. */
 void camp_attach(struct camp *c);
-void camp_detach(struct camp *c);
+void camp_detach(void);
 
 /* Wait to become owner. False: called away. */
 bool camp_follow(struct camp *c);
@@ -80,8 +83,9 @@ bool camp_promote(struct camp *c);
 /* Leave as soon as what is in hand is done. Does not wait. True: it took a poke. */
 bool camp_call_away(struct camp *c);
 
-/* Make a blocking call of C's thread return EINTR, if it is in one; for threads that do not camp. The
- * thread must not end meanwhile, and must camp_settle() before it does what no poke may interrupt. */
+/* Make a blocking call of C's thread return EINTR, if it is in one; for threads that do not camp. One
+ * caller at a time, the thread must not end meanwhile, and must camp_settle() before it does what no poke
+ * may interrupt. */
 void camp_poke(struct camp *c);
-/* Own thread: wait until no poke is under way. */
+/* Own thread: wait until every poke that was sent has been received. */
 void camp_settle(struct camp *c);

@@ -78,7 +78,7 @@ void pool_thread_end(struct worker *w)
 
 	if (atomic_load(&w->init_result) == 0 && config->worker_done)
 		config->worker_done(config->ctx, w->local);
-	camp_detach(&w->camp);
+	camp_detach();
 	atomic_store(&w->ended, true);
 	pool_kick(w->pool);
 }
