@@ -111,11 +111,21 @@ int request_next_ask(struct request *q, unsigned from)
 	return -1;
 }
 
+bool request_is_bounded(const struct request *q)
+{
+	if (!q->sup->landlock)
+		return false;
+	if (q->call->class != CALL_OPEN || !q->sup->plan->loose_reads)
+		return true;
+	/* Flags in a register stay what they are; before they are decoded they are 0, which reads. */
+	return q->call->nr != SYS_openat2 && (q->open_flags & O_ACCMODE) == O_WRONLY;
+}
+
 bool request_in_baseline(const struct request *q)
 {
 	const struct plan *plan = q->sup->plan;
 
-	if (!q->sup->landlock || !q->boundable)
+	if (!q->boundable || !request_is_bounded(q))
 		return false;
 	for (unsigned i = 0; i < q->n_needs; i++) {
 		const struct need *need = &q->needs[i];

@@ -112,7 +112,7 @@ int request_resolve(struct request *q, unsigned which, unsigned flags)
 	const struct path_arg *p = &q->path[which];
 	_cleanup_close_ int base = -EBADF;
 	struct resolve_from from = {
-		.tid = q->tid, .how = q->open_resolve, .exact = !q->sup->landlock,
+		.tid = q->tid, .how = q->open_resolve, .exact = !request_is_bounded(q),
 	};
 	int r;
 

@@ -39,6 +39,10 @@ void request_judge(struct request *q);
 int request_next_ask(struct request *q, unsigned from);
 /* Would the baseline let the kernel do all needs? */
 bool request_in_baseline(const struct request *q);
+/* May the kernel have the last word on this call, whatever it reads in the target's memory then: is the
+ * outcome bounded by the target's own domain? Not without Landlock, nor for an open that could be made one
+ * that reads where the plan's reads are loose. */
+bool request_is_bounded(const struct request *q);
 /* Tell the observer. ERR is what the target sees, 0 unknown. */
 void request_observe(struct request *q, bool allowed, enum observed_by by, enum observed_reply reply, int err,
 		     const char *detail);

@@ -232,7 +232,7 @@ static void leave_to_baseline(struct request *q)
 {
 	/* Safe: the kernel applies the target's own domain and credentials. Calls that Landlock does not
 	 * handle have no bound, so they are refused. */
-	if (q->sup->landlock && (q->call->class == CALL_OPEN || q->call->class == CALL_NAME ||
+	if (request_is_bounded(q) && (q->call->class == CALL_OPEN || q->call->class == CALL_NAME ||
 				 q->call->class == CALL_TRUNCATE || q->call->class == CALL_EXEC)) {
 		reply_continue(q);
 		return;
@@ -246,7 +246,7 @@ static void leave_to_baseline(struct request *q)
  * that can't be read (EACCES) and a target that is gone stay refusals. */
 static void answer_error(struct request *q, int err)
 {
-	if (q->sup->landlock && q->boundable && err != EACCES && err != ESRCH)
+	if (request_is_bounded(q) && q->boundable && err != EACCES && err != ESRCH)
 		reply_continue(q);
 	else
 		reply_errno(q, err);

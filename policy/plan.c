@@ -109,6 +109,9 @@ void grant_list_settle(struct grant_list *l)
 		uint64_t above = 0;
 
 		if (kept && strcmp(l->items[kept - 1].path, g->path) == 0) {
+			l->items[kept - 1].loose = (l->items[kept - 1].loose | g->loose) &
+						   ~(l->items[kept - 1].rights & ~l->items[kept - 1].loose) &
+						   ~(g->rights & ~g->loose);
 			l->items[kept - 1].rights |= g->rights;
 			free(g->path);
 			continue;
@@ -153,7 +156,8 @@ static int plan_all(struct planner *p)
 	p->plan->n_baseline = p->baseline.n;
 	p->plan->upper = p->upper.items;
 	p->plan->n_upper = p->upper.n;
-	if (r == 0 && p->caps->lines)
+	/* The rows also tell which rule needs a supervisor that there is not. */
+	if (r == 0 && (p->caps->lines || !p->caps->supervisor))
 		r = planner_lines(p);
 	p->plan->lines = p->lines;
 	p->plan->n_lines = p->n_lines;

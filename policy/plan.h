@@ -79,6 +79,7 @@ struct grant {
 	char *path; /* canonical */
 	size_t len;
 	uint64_t rights; /* LL_* */
+	uint64_t loose;	 /* of these, given to the kernel beyond the policy: see loose_reads */
 	bool is_dir;
 	int parent; /* index of the nearest grant on an ancestor, or -1 */
 	dev_t dev;
@@ -117,6 +118,10 @@ struct plan {
 	size_t n_aliases;
 	bool trap[CALL_CLASS_COUNT]; /* beyond what must always be trapped or refused */
 	enum trap_opens opens;
+	/* The kernel executes only what Landlock lets be read. Where exec is allowed and reading is kept by
+	 * the supervisor (a pattern, a record), READ_FILE is granted all the same and every open is trapped
+	 * and emulated: nothing then bounds an open that is continued, so none may be, whatever its flags. */
+	bool loose_reads;
 	bool inet_sockets; /* some connect or bind *:* is allowed */
 	bool exec_checked; /* executions are compared under ptrace */
 	struct plan_line *lines;
@@ -128,7 +133,8 @@ int plan_build(const struct policy *policy, const struct plan_host *host, const 
 void plan_free(struct plan *plan);
 
 /* Rights that OP needs from Landlock on an object, a directory or not. For create and delete: those
- * for a directory or a regular file, needed on the PARENT of the name (other kinds: LL_MAKE_*). An op
+ * for a directory or a regular file, needed on the PARENT of the name (other kinds: LL_MAKE_*). To be
+ * executed a file must be readable as well, as Landlock sees it. An op
  * that Landlock knows nothing of gives LL_NO_SUCH_RIGHT, which is in no baseline. */
 #define LL_NO_SUCH_RIGHT (1ULL << 63)
 uint64_t plan_op_rights(const struct plan *plan, enum op op, bool is_dir);
@@ -138,7 +144,8 @@ struct verdict plan_decide(const struct plan *plan, enum op op, const char *path
 
 /* Does the baseline grant all RIGHTS on PATH through a grant that is not gone? A grant on a file
  * counts only with the same (DEV, INO) (both 0: unknown, then no file grant counts). False if some
- * right does not exist at this ABI. A hint for CONTINUE, not a verdict: the policy is asked first. */
+ * right does not exist at this ABI. With loose_reads no right to read is in the baseline, but for exec.
+ * A hint for CONTINUE, not a verdict: the policy is asked first. */
 bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path, size_t len, dev_t dev,
 		      ino_t ino);
 

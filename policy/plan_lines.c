@@ -309,9 +309,10 @@ static int refusal_line(struct planner *p, const struct rule *rule)
 		text_add(&why, "%s%s: left out; %u %s of %s granted one by one", separator(&why),
 			 shown(gap_ops, ops), gap->granted, gap->granted == 1 ? "child" : "children",
 			 gap->path);
-		text_add(&why, gap_ops == OPBIT(OP_EXEC)  ? ", nothing new there runs"
-			       : gap_ops & OPBIT(OP_EXEC) ? ", new names there are emulated and do not run"
-							  : ", new names there are emulated");
+		text_add(&why, gap_ops == OPBIT(OP_EXEC) ? ", nothing new there runs"
+			       : gap_ops & (OPBIT(OP_EXEC) | OPBIT(OP_READ))
+				       ? ", new names there are emulated and do not run"
+				       : ", new names there are emulated");
 	} else if (gap) {
 		text_add(&why, "%s%s: beneath %s all is emulated", separator(&why), shown(gap_ops, ops),
 			 gap->path);
@@ -378,6 +379,10 @@ static int remarks(struct planner *p)
 			   "name (a hard link) that may lie anywhere.",
 			   shown(p->lost, ops), where);
 	}
+	if (r == 0 && plan->loose_reads)
+		r = remark(p,
+			   "Reading is kept by the supervisor alone, which opens every file itself: Landlock "
+			   "executes only what may be read, and a pattern can't be kept out of that.");
 	if (r == 0 && p->scan_cut)
 		r = remark(p,
 			   "More than %d files lie beneath what never names: not all were looked at for "

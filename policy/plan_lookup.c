@@ -43,7 +43,7 @@ uint64_t plan_op_rights(const struct plan *plan, enum op op, bool is_dir)
 	case OP_DELETE:
 		return is_dir ? LL_REMOVE_DIR : LL_REMOVE_FILE;
 	case OP_EXEC:
-		return LL_EXECUTE;
+		return LL_EXECUTE | LL_READ_FILE;
 	case OP_CONNECT:
 		return LL_RESOLVE_UNIX;
 	case OP_META:
@@ -119,6 +119,9 @@ bool plan_in_baseline(const struct plan *plan, uint64_t rights, const char *path
 	uint64_t missing = rights;
 
 	if (rights == 0 || rights & ~plan->handled_fs)
+		return false;
+	/* An open to list, continued, could be made one that reads: the flags are the same. */
+	if (plan->loose_reads && rights & (LL_READ_FILE | LL_READ_DIR) && !(rights & LL_EXECUTE))
 		return false;
 	for (int i = last_not_after(g, plan->n_baseline, path, len); i >= 0; i = g[i].parent) {
 		if (!path_at_or_beneath(g[i].path, g[i].len, path, len))

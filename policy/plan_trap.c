@@ -83,10 +83,31 @@ static int check_exec(struct planner *p, const struct name *n)
 	return 0;
 }
 
+/* Landlock executes only what it lets be read as well. */
+static int check_exec_alone(struct planner *p, const struct name *n)
+{
+	struct beneath b;
+
+	if (!p->plan->landlock_abi || !n->rule || n->rule->action != ACTION_ALLOW ||
+	    !(n->ops & OPBIT(OP_EXEC)) || n->alias ||
+	    (n->node.kind != NODE_FILE && n->node.kind != NODE_DIR) ||
+	    !planner_plain(p, n->verdicts.of[OP_EXEC], OP_EXEC) ||
+	    (n->verdicts.of[OP_READ] & ~VERDICT_AUDIT) == ACTION_ALLOW)
+		return 0;
+	planner_beneath(p, n->path, n->len, path_depth(n->path, n->len), &n->verdicts, &b);
+	if (n->node.kind == NODE_DIR && b.allowed & OPBIT(OP_READ))
+		return 0;
+	return planner_refuse(p, n->rule,
+			      "\"%s\" can't act: the kernel executes only what may be read too; write rx",
+			      n->rule->text);
+}
+
 static int check_all_exec(struct planner *p)
 {
 	int r = 0;
 
+	for (size_t i = 0; i < p->literals.n && r == 0; i++)
+		r = check_exec_alone(p, &p->literals.items[i]);
 	for (size_t i = 0; i < p->literals.n && r == 0; i++)
 		r = check_exec(p, &p->literals.items[i]);
 	for (size_t i = 0; i < p->globs.n && r == 0; i++)
@@ -169,7 +190,7 @@ static void set_traps(struct planner *p, const struct wishes *w)
 	opset inexact = p->inexact;
 
 	net_traps(p, w);
-	if (all || inexact & (OPBIT(OP_READ) | OPBIT(OP_LIST)))
+	if (all || plan->loose_reads || inexact & (OPBIT(OP_READ) | OPBIT(OP_LIST)))
 		plan->opens = TRAP_OPENS_ALL;
 	else if (writes || truncate || inexact & (OPBIT(OP_WRITE) | OPBIT(OP_CREATE)))
 		plan->opens = TRAP_OPENS_WRITES;

@@ -26,6 +26,7 @@ struct place {
 	unsigned depth;
 	struct verdicts verdicts;
 	opset done; /* ops that an ancestor's grant carries in full */
+	bool loose; /* an ancestor's grant lets the kernel read, for exec */
 };
 
 static const uint64_t dir_rights[OP_COUNT] = {
@@ -112,7 +113,8 @@ static int visit_child(struct planner *p, const struct place *dir, const char *n
 {
 	size_t dir_len = path_norm(dir->len), len = dir_len + 1 + name_len, first;
 	char *path = malloc(len + 1);
-	struct place at = {.path = path, .len = len, .depth = dir->depth + 1, .done = dir->done};
+	struct place at = {
+		.path = path, .len = len, .depth = dir->depth + 1, .done = dir->done, .loose = dir->loose};
 	struct node_info node;
 	int r = -ENOMEM;
 
@@ -213,6 +215,31 @@ static int visit_all_children(struct planner *p, const struct place *dir, opset 
 	return r;
 }
 
+/* The kernel executes only what Landlock lets be read. Where exec is granted and reading is allowed, but
+ * can't be granted for a reason that would leave nothing to run, it is granted for exec's sake: DEEP, a
+ * hole that is everywhere. A hole with a place of its own stays closed to the kernel, and nothing new
+ * beside it runs, unless exec-holes checked says otherwise. */
+static bool wants_loose_read(const struct planner *p, const struct place *at, opset have, opset deep)
+{
+	enum action read = at->verdicts.of[OP_READ] & ~VERDICT_AUDIT;
+
+	if (at->loose || !(have & OPBIT(OP_EXEC)) || have & OPBIT(OP_READ) || read != ACTION_ALLOW)
+		return false;
+	return (deep | p->lost) & OPBIT(OP_READ) || at->verdicts.of[OP_READ] & VERDICT_AUDIT;
+}
+
+static int grant_place(struct planner *p, const struct place *at, uint64_t rights, bool loose,
+		       const struct node_info *node)
+{
+	int r = grant_add(&p->baseline, at->path, rights | (loose ? LL_READ_FILE : 0), node);
+
+	if (r == 0 && loose) {
+		p->baseline.items[p->baseline.n - 1].loose = LL_READ_FILE;
+		p->plan->loose_reads = true;
+	}
+	return r;
+}
+
 static const struct rule *cause_of(const struct beneath *b, opset ops)
 {
 	for (int op = 0; op < OP_COUNT; op++)
@@ -228,6 +255,7 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 	struct beneath b;
 	uint64_t rights;
 	size_t before;
+	bool loose;
 	int r;
 
 	planner_beneath(p, at->path, at->len, at->depth, &at->verdicts, &b);
@@ -237,10 +265,13 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 	rights = rights_of(p, grant, true);
 	if (names_devices(p, at, node))
 		rights |= LL_IOCTL_DEV & p->plan->handled_fs;
-	r = grant_add(&p->baseline, at->path, rights, node);
+	loose = wants_loose_read(p, at, grant | at->done,
+				 policy_exec_holes(p->policy) == EXEC_HOLES_CHECKED ? b.holes : b.deep);
+	r = grant_place(p, at, rights, loose, node);
 	if (r < 0)
 		return r;
 	in.done |= grant;
+	in.loose |= loose;
 
 	later = plain & (opset)~in.done; /* allowed here, and not granted */
 	expand = later & (opset) ~(b.deep | p->lost) & grantable_ops(p);
@@ -292,7 +323,7 @@ static int visit_file(struct planner *p, const struct place *at, const struct no
 	/* Its name may be given to another file, which has no grant then. Nobody replaces devices. */
 	if (plain & OPS_NAMES && node->kind != NODE_DEVICE)
 		p->inexact |= plain & (opset)~at->done & (opset)~OPBIT(OP_EXEC);
-	return grant_add(&p->baseline, at->path, rights, node);
+	return grant_place(p, at, rights, wants_loose_read(p, at, grant | at->done, 0), node);
 }
 
 static int visit(struct planner *p, const struct place *at, const struct node_info *node)

@@ -245,7 +245,8 @@ static const char *layer_of(const struct explain *e, enum op op, const char *pat
 		return trapped ? "Landlock; trapped too, so that refusals can be reported"
 			       : "Landlock alone: not trapped";
 	if (op == OP_EXEC)
-		return "Landlock, which has no grant for it: what is new here runs only from the next run on";
+		return "Landlock, which has no grant for it: beside a refusal of read or exec nothing new "
+		       "runs";
 	return "the supervisor: it does the call itself";
 }
 

@@ -205,7 +205,7 @@ int open_prepare(struct request *q)
 	/* A descriptor of this kind can't be handed over (ADDFD: EBADF), and without a baseline the flags,
 	 * which lie in memory, must not be read again. Callers of openat2 know how to do without. */
 	if (q->open_flags & O_PATH)
-		return q->sup->landlock ? 0 : -ENOSYS;
+		return request_is_bounded(q) ? 0 : -ENOSYS;
 	if (at->obj >= 0 && S_ISLNK(at->st.st_mode))
 		return q->open_flags & O_DIRECTORY ? -ENOTDIR
 		       : (q->open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? -EEXIST : -ELOOP;

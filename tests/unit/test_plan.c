@@ -135,9 +135,10 @@ static void treats_a_missing_hole_as_a_hole_in_its_parent(void **state)
 
 static void grants_nothing_beneath_a_floating_pattern(void **state)
 {
-	struct world w = world(HOME_TREE, "allow all $PWD\ndeny read **/.env\nreport none", 7);
+	struct world w = world(HOME_TREE, "allow rw $PWD\ndeny read **/.env\nreport none", 7);
 
 	(void)state;
+	assert_false(w.plan->loose_reads);
 	assert_false(in(&w, LL_READ_FILE, "/home/u/proj/src/b.c"));
 	assert_true(in(&w, LL_WRITE_FILE, "/home/u/proj/src/b.c"));
 	assert_true(in(&w, LL_READ_DIR, "/home/u/proj/src"));
@@ -551,6 +552,55 @@ static void refuses_checked_exec_without_ptrace(void **state)
 	world_end(&w);
 }
 
+static uint64_t kernel_rights(const struct world *w, const char *path)
+{
+	uint64_t rights = 0;
+
+	for (size_t i = 0; i < w->plan->n_baseline; i++)
+		if (tree_beneath(w->plan->baseline[i].path, path))
+			rights |= w->plan->baseline[i].rights;
+	return rights;
+}
+
+static void lets_the_kernel_read_what_it_executes(void **state)
+{
+	struct world w = world(
+		HOME_TREE, "allow rx /usr\nallow all $PWD\nallow ro /etc\ndeny read **/.env\nreport none", 7);
+
+	(void)state;
+	assert_true(w.plan->loose_reads);
+	assert_int_equal(w.plan->opens, TRAP_OPENS_ALL);
+	assert_true(kernel_rights(&w, "/usr/bin/cc") & LL_READ_FILE);
+	assert_true(kernel_rights(&w, "/home/u/proj/a.out") & LL_READ_FILE);
+	assert_false(kernel_rights(&w, "/etc/passwd") & LL_READ_FILE);
+	assert_true(in(&w, plan_op_rights(w.plan, OP_EXEC, false), "/home/u/proj/a.out"));
+	/* No open may be continued: it could read. */
+	assert_false(in(&w, LL_READ_FILE, "/usr/bin/cc"));
+	assert_false(in(&w, LL_READ_DIR, "/usr/bin"));
+	world_end(&w);
+	/* A hole with a place of its own stays the kernel's; nothing new beside it runs, unless checked. */
+	w = world(HOME_TREE, "allow all $PWD\ndeny read $PWD/secret", 7);
+	assert_false(w.plan->loose_reads);
+	assert_false(in(&w, plan_op_rights(w.plan, OP_EXEC, false), "/home/u/proj/a.out"));
+	assert_true(in(&w, plan_op_rights(w.plan, OP_EXEC, false), "/home/u/proj/src/a.out"));
+	world_end(&w);
+	w = world(HOME_TREE, "allow all $PWD\ndeny read $PWD/secret\nexec-holes checked", 7);
+	assert_true(w.plan->loose_reads);
+	assert_true(in(&w, plan_op_rights(w.plan, OP_EXEC, false), "/home/u/proj/a.out"));
+	world_end(&w);
+	/* Nor may a record, or a link that can't be found, take exec away. */
+	w = world(HOME_TREE, "allow rx /usr audit", 7);
+	assert_true(in(&w, plan_op_rights(w.plan, OP_EXEC, false), "/usr/bin/cc"));
+	world_end(&w);
+	w = world(HOME_TREE "f /home/u/key\nh /srv/k /home/u/key\n", "allow rx /usr\ndeny read ~/key", 7);
+	assert_true(in(&w, plan_op_rights(w.plan, OP_EXEC, false), "/usr/bin/cc"));
+	world_end(&w);
+	w = world(HOME_TREE, "allow exec /usr/bin/cc", 7);
+	assert_null(w.plan);
+	assert_non_null(strstr(w.error.text, "write rx"));
+	world_end(&w);
+}
+
 static void compares_executions_where_a_pattern_refuses_them(void **state)
 {
 	struct world w = world(HOME_TREE, "allow rx /usr\ndeny all **/.env\ndeny exec /usr/bin/ld", 7);
@@ -622,6 +672,7 @@ int main(void)
 		cmocka_unit_test(handles_the_net_by_verdict),
 		cmocka_unit_test(refuses_exec_rules_that_cannot_be_kept),
 		cmocka_unit_test(refuses_checked_exec_without_ptrace),
+		cmocka_unit_test(lets_the_kernel_read_what_it_executes),
 		cmocka_unit_test(compares_executions_where_a_pattern_refuses_them),
 		cmocka_unit_test(says_which_rule_needs_a_supervisor),
 	};
