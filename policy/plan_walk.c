@@ -217,8 +217,15 @@ static int visit_all_children(struct planner *p, const struct place *dir, opset 
 
 /* The kernel executes only what Landlock lets be read. Where exec is granted and reading is allowed, but
  * can't be granted for a reason that would leave nothing to run, it is granted for exec's sake: DEEP, a
- * hole that is everywhere. A hole with a place of its own stays closed to the kernel, and nothing new
- * beside it runs, unless exec-holes checked says otherwise. */
+ * hole that is everywhere, or any hole where new programs may appear beside it. */
+/* May something be made here, and run? A build that leaves its program beside a file that it may not
+ * read, say. */
+static bool new_programs(const struct planner *p, const struct place *at)
+{
+	return policy_exec_holes(p->policy) == EXEC_HOLES_CHECKED ||
+	       (at->verdicts.of[OP_CREATE] & ~VERDICT_AUDIT) == ACTION_ALLOW;
+}
+
 static bool wants_loose_read(const struct planner *p, const struct place *at, opset have, opset deep)
 {
 	enum action read = at->verdicts.of[OP_READ] & ~VERDICT_AUDIT;
@@ -265,8 +272,7 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 	rights = rights_of(p, grant, true);
 	if (names_devices(p, at, node))
 		rights |= LL_IOCTL_DEV & p->plan->handled_fs;
-	loose = wants_loose_read(p, at, grant | at->done,
-				 policy_exec_holes(p->policy) == EXEC_HOLES_CHECKED ? b.holes : b.deep);
+	loose = wants_loose_read(p, at, grant | at->done, new_programs(p, at) ? b.holes : b.deep);
 	r = grant_place(p, at, rights, loose, node);
 	if (r < 0)
 		return r;

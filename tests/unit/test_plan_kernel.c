@@ -206,7 +206,7 @@ static void around_a_hole(void)
 static void a_hole_can_not_be_moved_or_linked_away(void **state)
 {
 	(void)state;
-	run_under("allow all $PWD\ndeny read $PWD/secret", around_a_hole);
+	run_under("allow rw $PWD\ndeny read $PWD/secret", around_a_hole);
 }
 
 static void above_a_hole(void)
@@ -222,7 +222,7 @@ static void above_a_hole(void)
 static void a_directory_with_a_hole_beneath_stays_in_its_place(void **state)
 {
 	(void)state;
-	run_under("allow all $PWD\ndeny read $PWD/sub/secret", above_a_hole);
+	run_under("allow rw $PWD\ndeny read $PWD/sub/secret", above_a_hole);
 }
 
 static void between_unequal_trees(void)
