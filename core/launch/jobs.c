@@ -192,7 +192,7 @@ static void rescue(struct launch *l)
 		tree_end(false, RESCUE_TIMEOUT_MS, on_rescued, l);
 	}
 	/* The tracer has it a moment later than we learn that there is nobody left. */
-	for (int tries = 100; (l->config.die_by_ptrace || l->config.may_execute) && tracer_target_status() == -1 && tries > 0; tries--)
+	for (int tries = 100; is_traced(&l->config) && tracer_target_status() == -1 && tries > 0; tries--)
 		usleep(500);
 	if (!l->target_ended && tracer_target_status() != -1)
 		on_rescued(l, l->target_pid, tracer_target_status());

@@ -116,7 +116,7 @@ static void confined_start(struct launch *l)
 		return;
 	}
 	l->target_pid = m.pid;
-	if (l->config.die_by_ptrace || l->config.may_execute) {
+	if (is_traced(&l->config)) {
 		r = tracer_start(m.pid, l->config.may_execute, l->config.ctx);
 		if (r < 0)
 			return confined_failed(l, STAGE_TRACE, -r);
@@ -194,7 +194,7 @@ static void explain_failure(struct launch *l, struct launch_error *ret)
 		[STAGE_LANDLOCK] = "can't enter the Landlock domain",
 		[STAGE_FILTER] = "can't install the seccomp filter",
 		[STAGE_LISTENER] = "can't hand over the seccomp listener",
-		[STAGE_TRACE] = "can't trace the command (--on-death ptrace)",
+		[STAGE_TRACE] = "can't trace the command (--on-death ptrace, exec-holes checked)",
 		[STAGE_EXEC] = "can't execute",
 	};
 	static_assert(sizeof(words) / sizeof(words[0]) == STAGE_COUNT, "one text a stage");
@@ -237,7 +237,7 @@ int launch_start(const struct launch_config *config, struct launch **ret, struct
 		.supervise = config->supervise,
 		.trap_ids = privileged(),
 		.signals_scoped = config->plan->scoped & LL_SCOPE_SIGNAL,
-		.refuse_untraced = config->die_by_ptrace,
+		.refuse_untraced = is_traced(config),
 	};
 	jobs_block_signals(l);
 	/* Should the warden die first, its orphans fall to us: jobs_rescue(). */

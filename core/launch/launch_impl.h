@@ -35,6 +35,11 @@ struct launch {
 	pthread_t confined;
 };
 
+static inline bool is_traced(const struct launch_config *config)
+{
+	return config->die_by_ptrace || config->may_execute;
+}
+
 void launch_init(struct launch *l, const struct launch_config *config);
 
 enum until { UNTIL_EXEC, UNTIL_END };

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * --on-death ptrace and exec-holes checked: a thread of the supervisor traces the whole tree with EXITKILL, so that the kernel
+ * --on-death ptrace: a thread of the supervisor traces the whole tree with EXITKILL, so that the kernel
  * itself kills every task of it at the moment the supervisor is gone, even if the warden was killed in
  * the same instant. It costs a stop for each fork and each signal (about a quarter more for an exec),
  * and nothing in the tree can be debugged.
+ *
+ * exec-holes checked: the same thread stops each exec after the point of no return, before the program's
+ * first instruction, and asks whether this program may run. Nobody can change it any more.
  *
  * Seized, not attached: no SIGSTOP and no SIGTRAP of ours ever reaches a task, a group stop is listened
  * to, so job control works, and stays visible to the real parent. CLONE_UNTRACED would leave the tree;
@@ -71,7 +74,7 @@ static void *trace(void *arg)
 	struct tracer *starter = arg;
 	const struct tracer tracer = *starter, *t = &tracer;
 	const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+			     PTRACE_O_TRACECLONE | (t->may_execute ? PTRACE_O_TRACEEXEC : 0);
 	pid_t pid, target = t->target;
 	int wstatus, err;
 

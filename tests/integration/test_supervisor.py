@@ -19,6 +19,12 @@ def exe_of(pid):
     return ""
 
 
+def name_of(pid):
+    with contextlib.suppress(OSError), open("/proc/%d/comm" % pid) as f:
+        return f.read().strip()
+    return ""
+
+
 def parents():
     """{pid: parent} of all processes."""
     found = {}
@@ -47,8 +53,10 @@ class Supervisor(Attack):
         return process, program
 
     def helpers_of(self, process):
-        """Processes of sluice itself beside its first one (the warden and what it may have more)."""
-        return [p for p in descendants(process.pid) if exe_of(p) == os.path.realpath(SLUICE)]
+        """Processes of sluice itself beside its first one (the warden and what it may have more). The
+        warden is not dumpable, so that only root can read its exe."""
+        return [p for p in descendants(process.pid)
+                if exe_of(p) == os.path.realpath(SLUICE) or name_of(p) == "sluice-warden"]
 
     def attack_supervisor(self, name):
         program = self.program("attack_supervisor")

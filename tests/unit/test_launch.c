@@ -32,6 +32,8 @@ struct mode {
 	bool trap_all, landlock, supervise, ptrace, as_user;
 };
 static struct mode mode;
+/* A program that the tracer does not let run; 0: no execs are checked. */
+static ino_t forbidden_program;
 
 /* ---- a sluice without a policy ---- */
 
@@ -69,6 +71,16 @@ static int refuse_to_start(void *ctx, int listener, pid_t target, pid_t warden)
 	return -EIO;
 }
 
+static bool may_execute(void *ctx, pid_t pid, pid_t former)
+{
+	char path[40];
+	struct stat st;
+
+	(void)ctx, (void)former;
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return stat(path, &st) == 0 && st.st_ino != forbidden_program;
+}
+
 static _Noreturn void small_sluice(char *const *argv, int (*confined_main)(void *, int, pid_t, pid_t))
 {
 	extern char **environ;
@@ -78,6 +90,7 @@ static _Noreturn void small_sluice(char *const *argv, int (*confined_main)(void 
 	struct grant root = {.path = (char *)(uintptr_t)"/", .len = 1, .is_dir = true};
 	struct launch_config config = {.argv = argv, .envp = environ, .plan = &plan, .features = &features,
 				       .supervise = mode.supervise, .die_by_ptrace = mode.ptrace,
+				       .may_execute = forbidden_program ? may_execute : NULL,
 				       .confined_main = confined_main};
 	struct launch_error error;
 	struct launch *l;
@@ -560,6 +573,30 @@ static void leftovers_end_with_the_command(void **state)
 	assert_no_orphans(0.1);
 }
 
+/* Killed before its first instruction, by the object, whatever its name; others run. */
+static void traced_programs_are_checked_before_they_run(void **state)
+{
+	char path[] = "/tmp/launch.exec.XXXXXX", script[256];
+	struct stat st;
+	int fd;
+
+	(void)state;
+	if (!mode.ptrace)
+		return;
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(script, sizeof(script), "cp /bin/echo %s && chmod 755 %s", path, path);
+	assert_int_equal(system(script), 0);
+	assert_int_equal(stat(path, &st), 0);
+	forbidden_program = st.st_ino;
+	snprintf(script, sizeof(script), "echo fine; %s no; test $? = 137 && (exec %s no); test $? = 137", path, path);
+	ASSERT_EXIT(run_script(script), 0);
+	ASSERT_SIGNAL(run_command(path, start_continuing), SIGKILL);
+	forbidden_program = 0;
+	unlink(path);
+}
+
 /* ---- signals to the supervisor ---- */
 
 static void forwards_what_is_sent_to_the_supervisor(void **state)
@@ -832,6 +869,7 @@ int main(int argc, char **argv)
 		T(tree_dies_with_a_killed_warden),
 		T(tree_dies_while_the_supervisor_is_stopped),
 		T(traced_tree_dies_when_both_are_killed_at_once),
+		T(traced_programs_are_checked_before_they_run),
 		T(leftovers_end_with_the_command),
 		T(forwards_what_is_sent_to_the_supervisor),
 		T(stops_and_resumes_with_its_job),
