@@ -121,8 +121,13 @@ static void confined_start(struct launch *l)
 		if (r < 0)
 			return confined_failed(l, STAGE_TRACE, -r);
 	}
-	if (l->config.supervise)
+	if (l->config.supervise) {
+		/* Every worker inherits it. */
+		r = filter_install_worker();
+		if (r < 0)
+			return confined_failed(l, STAGE_WORKERS, -r);
 		l->confined_err = l->config.confined_main(l->config.ctx, take_fd(&listener), m.pid, l->warden);
+	}
 	if (l->confined_err < 0)
 		return;
 	m.kind = GATE_GO;
@@ -195,6 +200,7 @@ static void explain_failure(struct launch *l, struct launch_error *ret)
 		[STAGE_FILTER] = "can't install the seccomp filter",
 		[STAGE_LISTENER] = "can't hand over the seccomp listener",
 		[STAGE_TRACE] = "can't trace the command (--on-death ptrace, exec-holes checked)",
+		[STAGE_WORKERS] = "can't restrict the supervisor's workers",
 		[STAGE_EXEC] = "can't execute",
 	};
 	static_assert(sizeof(words) / sizeof(words[0]) == STAGE_COUNT, "one text a stage");
