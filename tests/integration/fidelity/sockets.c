@@ -107,6 +107,32 @@ static void unix_stream(void)
 	fixture();
 }
 
+/* Who binds an absolute path finds it absolute. */
+static void unix_absolute(void)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX}, got = {0};
+	char where[90];
+	socklen_t len;
+	int s = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (!getcwd(where, sizeof(where)))
+		line("sockets: getcwd: %s", strerrorname_np(errno));
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/dir/abs", where);
+	report(bind(s, (struct sockaddr *)&un, sizeof(un)), "bind of an absolute path");
+	len = sizeof(got);
+	getsockname(s, (struct sockaddr *)&got, &len);
+	line("  own name is %s", strcmp(got.sun_path, un.sun_path) == 0 ? "what was bound" : got.sun_path);
+	listen(s, 1);
+	report(connect(c, (struct sockaddr *)&un, sizeof(un)), "connect to an absolute path");
+	memset(&got, 0, sizeof(got));
+	len = sizeof(got);
+	getpeername(c, (struct sockaddr *)&got, &len);
+	line("  peer's name is %s", strcmp(got.sun_path, un.sun_path) == 0 ? "what was bound" : got.sun_path);
+	close(s);
+	close(c);
+	fixture_after_call();
+}
+
 static void unix_lengths(void)
 {
 	struct sockaddr_un un;
@@ -246,6 +272,7 @@ void section_sockets(void)
 {
 	fixture();
 	unix_stream();
+	unix_absolute();
 	unix_lengths();
 	abstract();
 	datagrams();
