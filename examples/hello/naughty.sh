@@ -13,7 +13,7 @@ for key in ~/.ssh ~/.ssh/*; do
 done
 
 # Your shell's start file: open for appending, append nothing.
-if { : >>~/.bashrc; } 2>/dev/null; then
+if (: >>~/.bashrc) 2>/dev/null; then
 	echo "naughty: could write ~/.bashrc"
 	stopped=0
 fi

@@ -231,7 +231,7 @@ static const struct {
 	{"openat2", section_openat2},   {"names", section_names},
 	{"meta", section_meta},         {"umask", section_umask},
 	{"sockets", section_sockets},   {"proc", section_proc},
-	{"places", section_places},     {"limits", section_limits},
+	{"deep", section_deep},         {"places", section_places},     {"limits", section_limits},
 	{"blocking", section_blocking}, {"exec", section_exec},
 	{"threads", section_threads},
 };

@@ -3,6 +3,7 @@
 
 import difflib
 import os
+import re
 import subprocess
 
 from harness import LAYERS, PROGRAMS, SluiceCase, add_cases, case
@@ -14,6 +15,24 @@ STAT = "include open\ndeny rw,connect,stat **/*.never-there\n"
 
 
 NATIVE = {}  # section: lines; they are always the same, as a test shows
+
+# Differences that are meant, or harmless: (line natively, line under sluice, why). They are documented;
+# everything else is a fault.
+KNOWN = [(re.compile(a), re.compile(b), why) for a, b, why in [
+    (r"open while a thread waits: 4 (.*)", r"open while a thread waits: 3 .*",
+     "natively an open takes its number before it waits for a fifo's other end, here when it is done"),
+    (r"(.*fifo.*): (\d+) fl=0504000 (.*)", r".*fifo.*: \d+ fl=0104000 .*",
+     "a fifo is pinned, then opened by /proc/self/fd: O_NOFOLLOW does not stay among its flags"),
+    (r"socket unknown type: -1 ESOCKTNOSUPPORT", r"socket unknown type: -1 EAFNOSUPPORT",
+     "the filter knows the types that are allowed, and has one error for all others"),
+    (r"(rename|renameat2)_from\(/proc/self/nothing\): -1 EXDEV", r".*: -1 ENOENT",
+     "the old name is looked up before mounts are compared"),
+    (r"mknod of a whiteout: 0", r"mknod of a whiteout: -1 (EACCES|EPERM)", "device nodes are refused, this one too"),
+]]
+
+
+def is_known(native, ours):
+    return any(a.fullmatch(native) and b.fullmatch(ours) for a, b, _ in KNOWN)
 
 
 class Fidelity(SluiceCase):
@@ -32,10 +51,29 @@ class Fidelity(SluiceCase):
             NATIVE[section], _ = self.lines(section, None)
         want = NATIVE[section]
         got, result = self.lines(section, policy)
-        differing = [line for line in difflib.unified_diff(want, got, "native", "sluice", lineterm="", n=0)
-                     if not line.startswith("@@")]
+        differing = []
+        matcher = difflib.SequenceMatcher(None, want, got, autojunk=False)
+        for tag, i, j, k, m in matcher.get_opcodes():
+            if tag == "equal":
+                continue
+            old, new = want[i:j], got[k:m]
+            while old and new and is_known(old[0], new[0]):
+                old, new = old[1:], new[1:]
+            if old and old[0].startswith("  now: ") and not new and "whiteout" in want[i]:
+                old = []  # what the whiteout left
+            differing += ["-" + line for line in old] + ["+" + line for line in new]
         if differing:
-            self.fail("%d lines differ\n%s\n%s" % (len(differing) - 2, "\n".join(differing[:60]), result.err[:2000]))
+            self.fail("%d lines differ\n%s\n%s" % (len(differing), "\n".join(differing[:60]), result.err[:2000]))
+
+    def compare_deep(self, policy):
+        """Beyond PATH_MAX there is no name to judge: a call works as natively, or is ENAMETOOLONG."""
+        got, result = self.lines("deep", policy)
+        for line in got:
+            name, _, outcome = line.rpartition(": ")
+            if name.endswith("bytes deep"):
+                self.assertTrue(outcome.split()[-1] in ("ENAMETOOLONG", "ERANGE", "ENOENT") or outcome[0] != "-",
+                                "%s\n%s" % (line, result))
+        self.assertIn("fchdir home: 0", got)
 
     @case
     def native_runs_agree_with_each_other(self):
@@ -49,7 +87,9 @@ def sections():
     return subprocess.run([fidelity, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
-add_cases(Fidelity, sections(), lambda self, s: self.compare(s, "open"), "same_as_native_when_all_is_allowed_")
-add_cases(Fidelity, sections(), lambda self, s: self.compare(s, STAT), "same_as_native_when_metadata_is_ruled_")
+SECTIONS = [s for s in sections() if s != "deep"]
+add_cases(Fidelity, ["open", STAT], lambda self, p: self.compare_deep(p), "trees_deeper_than_a_path_")
+add_cases(Fidelity, SECTIONS, lambda self, s: self.compare(s, "open"), "same_as_native_when_all_is_allowed_")
+add_cases(Fidelity, SECTIONS, lambda self, s: self.compare(s, STAT), "same_as_native_when_metadata_is_ruled_")
 if LAYERS == "auto":
-    add_cases(Fidelity, sections(), lambda self, s: self.compare(s, GLOB), "same_as_native_beneath_a_glob_")
+    add_cases(Fidelity, SECTIONS, lambda self, s: self.compare(s, GLOB), "same_as_native_beneath_a_glob_")

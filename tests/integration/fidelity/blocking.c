@@ -174,6 +174,7 @@ static void killed_while_waiting(void)
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	line("killed while it waits: signal %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	sleep_ms(200); /* for who opens in its place to notice */
 	report_fd(open("fifo", O_WRONLY | O_NONBLOCK), "its fifo has no reader");
 	pid = fork();
 	if (pid == 0) {
@@ -184,6 +185,7 @@ static void killed_while_waiting(void)
 	kill(pid, SIGTERM);
 	waitpid(pid, &status, 0);
 	line("terminated while it waits: signal %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	sleep_ms(200); /* for who opens in its place to notice */
 	report_fd(open("fifo", O_WRONLY | O_NONBLOCK), "its fifo has no reader");
 }
 

@@ -64,6 +64,7 @@ void section_umask(void);
 void section_sockets(void);
 void section_proc(void);
 void section_places(void);
+void section_deep(void);
 void section_limits(void);
 void section_blocking(void);
 void section_exec(void);
