@@ -33,7 +33,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->fd = -EBADF;
 	q->cache_key = (struct cache_key){0};
 	q->perform = NULL;
-	q->boundable = false;
+	q->boundable = q->must_be_file = false;
 	q->acts_as_target = false;
 }
 

@@ -73,6 +73,7 @@ struct request {
 	unsigned next_need; /* questions: where to go on when this one is answered */
 	bool answered;
 	bool creates; /* what is judged is not there */
+	bool must_be_file; /* rename: to a stricter place, where only files go */
 
 	/* the call's own arguments, decoded by its family */
 	uint64_t open_flags, open_mode, open_resolve;

@@ -130,3 +130,31 @@ bool policy_move_widens(const struct policy *p, const char *old, size_t old_len,
 	return mv.ops && (globs_differ(&mv) || widens_beneath(&mv, matcher_find(mv.m, old, old_len)) ||
 			  widens_beneath(&mv, matcher_find(mv.m, new, new_len)));
 }
+
+bool policy_closes_beneath(const struct policy *p, const char *path, size_t len)
+{
+	/* A name that no rule speaks of, in the same directory. */
+	static const char nobody[] = "\1nobody";
+	char sibling[PATTERN_LEN_MAX + sizeof(nobody) + 1];
+	struct move mv = {p->matcher, path, sibling, len, len, 0};
+
+	if (!p->matcher || len == 0 || path[0] != '/' || len > PATTERN_LEN_MAX)
+		return true;
+	memcpy(sibling, path, len);
+	while (sibling[mv.new_len - 1] != '/')
+		mv.new_len--;
+	memcpy(sibling + mv.new_len, nobody, sizeof(nobody));
+	mv.new_len += sizeof(nobody) - 1;
+	mv.ops = (opset)(OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE));
+	for (uint32_t i = 0; i < p->matcher->n_globs; i++) {
+		const struct glob_ref *g = &p->matcher->globs[i];
+		size_t object;
+
+		if (g->ops & mv.ops && p->matcher->rules[g->rule - 1].action != ACTION_ALLOW &&
+		    pattern_may_match_below(g->pattern, path, len) &&
+		    pattern_states(g->pattern, path, len, &object) !=
+			    pattern_states(g->pattern, sibling, mv.new_len, &object))
+			return true;
+	}
+	return widens_beneath(&mv, matcher_find(p->matcher, path, len));
+}

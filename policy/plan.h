@@ -156,7 +156,7 @@ void plan_forget(const struct plan *plan, const char *path, size_t len);
 /* The named object with this identity, or NULL. */
 const struct named_object *plan_named(const struct plan *plan, dev_t dev, ino_t ino);
 
-/* Does a grant of the baseline that is not gone sit on PATH, on the object (DEV, INO) or beneath PATH?
+/* Does a grant of the baseline sit on the object (DEV, INO), or one that is not gone on PATH or beneath it?
  * Landlock's grants follow the inode. A directory with such a grant must not be renamed (EXDEV: what is
  * moved into it later would have the rights of the old place), a file only to a name with the same
  * verdicts. */

@@ -169,9 +169,11 @@ bool plan_has_grant(const struct plan *plan, const char *path, size_t len, dev_t
 
 	for (size_t i = 0; i < plan->n_baseline; i++) {
 		const struct grant *g = &plan->baseline[i];
-		bool here = (i >= first && i < end) || (ino && g->ino == ino && g->dev == dev);
 
-		if (here && !atomic_load_explicit(&g->gone, memory_order_relaxed))
+		/* A grant that is gone from its name lives on in Landlock with its inode. */
+		if (ino && g->ino == ino && g->dev == dev)
+			return true;
+		if (i >= first && i < end && !atomic_load_explicit(&g->gone, memory_order_relaxed))
 			return true;
 	}
 	return false;

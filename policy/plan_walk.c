@@ -11,7 +11,8 @@
  * granted only where no operation at all has another verdict beneath, so that no name there is worth
  * more than another. Between two such trees a move needs REFER on both, and Landlock refuses it if the
  * object would gain a right that Landlock knows. What Landlock does not know (meta, stat, what is
- * emulated) it can't compare: REFER is granted only to trees among which no move widens.
+ * emulated) it can't compare, and a directory must keep its verdicts wherever it goes: REFER is granted
+ * only to trees that have the same ones.
  */
 #include "policy/planner.h"
 
@@ -359,19 +360,6 @@ static int visit(struct planner *p, const struct place *at, const struct node_in
 	return 0;
 }
 
-/* Would a move from a tree with verdicts A and rights RA to one with B and RB widen, unseen by
- * Landlock? It refuses every move by which the object gains a right that a file can have. */
-static bool move_widens(const struct verdicts *a, uint64_t ra, const struct verdicts *b, uint64_t rb)
-{
-	bool laxer = false;
-
-	for (int op = 0; op < OP_COUNT; op++)
-		if (a->of[op] != b->of[op])
-			laxer |= (b->of[op] & ~VERDICT_AUDIT) < (a->of[op] & ~VERDICT_AUDIT) ||
-				 (a->of[op] & VERDICT_AUDIT && !(b->of[op] & VERDICT_AUDIT));
-	return laxer && !(rb & ~ra & LL_FILE_RIGHTS);
-}
-
 struct tree {
 	struct grant *grant;
 	struct verdicts verdicts;
@@ -410,19 +398,11 @@ static int grant_refer(struct planner *p)
 	if (!(p->plan->handled_fs & LL_REFER))
 		p->refer_missing = n > 0;
 	for (size_t i = 0; i < n && !p->refer_missing; i++) {
-		const struct tree t = trees[i];
-		bool fits = true;
-
-		for (size_t k = 0; k < kept && fits; k++) {
-			const struct tree *o = &trees[k];
-
-			fits = !(t.rights & LL_MAKE_REG &&
-				 move_widens(&o->verdicts, o->rights, &t.verdicts, t.rights)) &&
-			       !(o->rights & LL_MAKE_REG &&
-				 move_widens(&t.verdicts, t.rights, &o->verdicts, o->rights));
-		}
-		if (fits)
-			trees[kept++] = t;
+		/* A file could move to where less is allowed. A directory could not: a worker may hold it
+		 * open for a call that was judged by its old place. */
+		if (kept && memcmp(&trees[0].verdicts, &trees[i].verdicts, sizeof(trees[0].verdicts)) != 0)
+			continue;
+		trees[kept++] = trees[i];
 	}
 	for (size_t i = 0; i < kept; i++)
 		trees[i].grant->rights |= LL_REFER;

@@ -85,6 +85,10 @@ struct verdict policy_decide_net(const struct policy *p, enum op op);
 bool policy_move_widens(const struct policy *p, const char *old, size_t old_len, const char *new,
 			size_t new_len, bool is_dir);
 
+/* Do rules refuse or ask about writing, making or removing at some name beneath PATH, where they would
+ * not beneath any other name in its directory? Then nothing may stand at PATH that leads elsewhere. */
+bool policy_closes_beneath(const struct policy *p, const char *path, size_t len);
+
 /* Does some rule speak of OP at all with an action other than ALLOW, or (for OP_STAT) at all? */
 bool policy_names_op(const struct policy *p, enum op op);
 bool policy_asks(const struct policy *p, enum op op);

@@ -4,6 +4,11 @@
  * They act on a pinned parent directory and a last name, and are judged by that name. A name that moves
  * takes the verdicts of its new place: if any would be looser, the move is refused (EXDEV, from which
  * callers fall back to copying; EPERM for a link), whatever the object is at that moment.
+ *
+ * A directory moves only where no verdict changes at all, stricter ones included: another worker may hold
+ * it open for a call that was judged by the old place, and it would bring whatever it holds to names that
+ * may not be made. A symlink may not stand above a name that may not be written: who goes by that name
+ * would be led elsewhere.
  */
 #include "core/request.h"
 
@@ -104,6 +109,12 @@ static bool takes_grants_along(const struct request *q, unsigned from, unsigned 
 	return S_ISDIR(a->st.st_mode) || widens(q, to, from);
 }
 
+/* Is what would stand at WHICH a link, and does some rule speak of what is beneath that name? */
+static bool leads_around(const struct request *q, bool is_link, unsigned which)
+{
+	return is_link && policy_closes_beneath(q->sup->policy, q->at[which].name, q->at[which].name_len);
+}
+
 static void forget(const struct request *q, unsigned which)
 {
 	if (!q->at[which].unnamed)
@@ -148,6 +159,17 @@ static void perform_rename(struct request *q)
 	uint32_t flags = q->call->nr == SYS_renameat2 ? (uint32_t)q->args[4] : 0;
 	long r = CALL(syscall(SYS_renameat2, from->parent, from->last, to->parent, to->last, flags));
 
+	/* It was a file when it was judged: has something else been put there since? */
+	if (r == 0 && q->must_be_file) {
+		struct stat st;
+
+		if (fstatat(to->parent, to->last, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode) ||
+		    S_ISLNK(st.st_mode)) {
+			CALL(syscall(SYS_renameat2, to->parent, to->last, from->parent, from->last,
+				     RENAME_NOREPLACE));
+			r = -EXDEV;
+		}
+	}
 	if (r == 0) {
 		forget(q, 0);
 		forget(q, 1);
@@ -230,6 +252,8 @@ static int prepare_make(struct request *q)
 		return 0;
 	if (q->at[0].obj >= 0)
 		return -EEXIST;
+	if (leads_around(q, kind == NAME_SYMLINK, 0))
+		return refuse_move(q, EACCES);
 	if (kind != NAME_MKDIR && q->at[0].last[strlen(q->at[0].last) - 1] == '/')
 		return -ENOENT;
 	q->creates = true;
@@ -274,6 +298,7 @@ static int copy_two(struct request *q)
 static int prepare_rename(struct request *q)
 {
 	bool exchange = q->call->nr == SYS_renameat2 && ((uint32_t)q->args[4] & RENAME_EXCHANGE);
+	bool narrows;
 	int r = copy_two(q);
 
 	for (unsigned i = 0; r == 0 && i < 2; i++)
@@ -295,11 +320,16 @@ static int prepare_rename(struct request *q)
 		request_need(q, OP_CREATE, 0);
 	/* Refusals of the names themselves come first: they are what the user is told about. */
 	request_judge(q);
-	if (q->verdict.action != ACTION_ALLOW)
+	if (q->verdict.action > ACTION_ASK)
 		return 0;
-	if (widens(q, 0, 1) || (exchange && widens(q, 1, 0)) || takes_grants_along(q, 0, 1) ||
-	    (exchange && takes_grants_along(q, 1, 0)))
+	narrows = widens(q, 1, 0);
+	if (widens(q, 0, 1) || (narrows && (exchange || S_ISDIR(q->at[0].st.st_mode))) ||
+	    takes_grants_along(q, 0, 1) || (exchange && takes_grants_along(q, 1, 0)))
 		return refuse_move(q, EXDEV);
+	if (leads_around(q, S_ISLNK(q->at[0].st.st_mode), 1) ||
+	    leads_around(q, exchange && S_ISLNK(q->at[1].st.st_mode), 0))
+		return refuse_move(q, EXDEV);
+	q->must_be_file = narrows && !S_ISLNK(q->at[0].st.st_mode);
 	/* Across directories Landlock compares all rights of both: ours to do, exactly. */
 	q->boundable = same_parent(q);
 	return 0;
@@ -335,11 +365,13 @@ static int prepare_link(struct request *q)
 	q->creates = true;
 	request_need(q, OP_CREATE, 1);
 	request_judge(q);
-	if (q->verdict.action != ACTION_ALLOW)
+	if (q->verdict.action > ACTION_ASK)
 		return 0;
 	/* What has no name yet (O_TMPFILE) came from a directory where it may be created. */
 	if (!q->at[0].unnamed && !(q->at[0].deleted && q->at[0].st.st_nlink == 0 && q->at[0].magic) &&
-	    widens(q, 0, 1))
+	    (widens(q, 0, 1) || takes_grants_along(q, 0, 1)))
+		return refuse_move(q, EPERM);
+	if (leads_around(q, S_ISLNK(q->at[0].st.st_mode), 1))
 		return refuse_move(q, EPERM);
 	q->boundable = !q->at[0].magic && same_parent(q);
 	return 0;

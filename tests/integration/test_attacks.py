@@ -90,6 +90,10 @@ class Attack(SluiceCase):
                                                 result))
 
 
+class Attacks(Attack):
+    pass
+
+
 def all_attacks():
     for path in sorted(glob.glob(os.path.join(PROGRAMS, "attack_*"))):
         names = subprocess.run([path, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
@@ -97,9 +101,9 @@ def all_attacks():
 
 
 for binary_, names_ in all_attacks():
-    if binary_ == "attack_supervisor":
-        continue  # test_supervisor.py
+    if binary_ in ("attack_supervisor", "attack_moves"):
+        continue  # test_supervisor.py, test_moves.py
     short = binary_[len("attack_"):]
-    add_cases(Attack, names_, lambda self, n, b=binary_: self.attack(b, n, HOLE), "denies_beside_a_hole_%s_" % short)
+    add_cases(Attacks, names_, lambda self, n, b=binary_: self.attack(b, n, HOLE), "denies_beside_a_hole_%s_" % short)
     if LAYERS == "auto":
-        add_cases(Attack, names_, lambda self, n, b=binary_: self.attack(b, n, GLOB), "denies_by_a_glob_%s_" % short)
+        add_cases(Attacks, names_, lambda self, n, b=binary_: self.attack(b, n, GLOB), "denies_by_a_glob_%s_" % short)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names and grants can't be carried to where they mean something else."""
+
+import os
+import subprocess
+
+from harness import LAYERS, PROGRAMS, SluiceCase, add_cases, case
+from test_attacks import Attack
+
+POLICY = """{base}
+allow all {dir}
+deny read {dir}/priv
+deny w {dir}/.git/hooks
+report %s
+"""
+GLOB = """{base}
+allow all {dir}
+deny read {dir}/**/priv
+deny w **/.git/hooks
+report %s
+"""
+
+
+class Moves(Attack):
+    def lay_out(self):
+        self.put("priv/secret", "SECRET\n")
+        self.put("c/x", "plain\n")
+        self.put("h/hooks/run", "evil\n")
+        self.put("d/y", "plain\n")
+        self.put("f", "plain\n")
+        self.put("no/secret", "SECRET\n")
+
+    def protected(self):
+        return {"hook": os.path.exists(os.path.join(self.dir, ".git/hooks/run"))}
+
+    @case
+    def moves_that_change_nothing_work(self):
+        self.lay_out()
+        script = "mkdir e; mv c e/c2; mv e e2; mv f e2/g; ln -s h l; mv l l2; ln e2/g g2; mv h/hooks/run priv/run"
+        result = self.sluice("sh", "-ec", script, policy=POLICY % "all")
+        self.assert_status(result, 0)
+        for name in ("e2/c2/x", "e2/g", "g2", "l2/hooks", "priv/run"):
+            self.assertTrue(os.path.exists(os.path.join(self.dir, name)), name)
+
+
+NAMES = subprocess.run([os.path.join(PROGRAMS, "attack_moves"), "--list"], stdout=subprocess.PIPE, text=True,
+                       check=True).stdout.split()
+for report in ("all", "none"):
+    add_cases(Moves, NAMES, lambda self, n, r=report: self.attack("attack_moves", n, POLICY % r),
+              "denies_with_report_%s_" % report)
+if LAYERS == "auto":
+    add_cases(Moves, NAMES, lambda self, n: self.attack("attack_moves", n, GLOB % "all"), "denies_by_a_glob_")
+
+
+class Mounts(SluiceCase):
+    def mounted(self, *argv):
+        if os.geteuid() != 0 or subprocess.run(["mount", *argv], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skip("can't mount")
+        self.addCleanup(subprocess.run, ["umount", argv[-1]], check=True)
+
+    @case
+    def denies_beneath_another_name_of_a_mount(self):
+        secret = self.put("no/deep/secret", "SECRET\n")
+        alias = os.path.join(self.dir, "alias")
+        os.mkdir(alias)
+        self.mounted("--bind", os.path.join(self.dir, "no"), alias)
+        script = "cat alias/deep/secret; echo evil > alias/deep/new; mkdir alias/deep/dir"
+        control = self.native("sh", "-c", script)
+        self.assertIn("SECRET", control.out)
+        os.unlink(os.path.join(os.path.dirname(secret), "new"))
+        os.rmdir(os.path.join(os.path.dirname(secret), "dir"))
+        result = self.sluice("sh", "-c", script, policy="{base}\nallow all {dir}\ndeny all {dir}/no\n")
+        self.assertNotIn("SECRET", result.out)
+        self.assertEqual(["secret"], os.listdir(os.path.dirname(secret)), result)
+
+    @case
+    def denies_moves_out_by_another_name_of_a_mount(self):
+        self.put("tree/no/secret", "SECRET\n")
+        alias = os.path.join(self.dir, "alias")
+        os.mkdir(alias)
+        self.mounted("--bind", os.path.join(self.dir, "tree"), alias)
+        script = "mv alias/no/secret alias/out; ln alias/no/secret alias/out; cat alias/out"
+        result = self.sluice("sh", "-c", script, policy="{base}\nallow all {dir}\ndeny read {dir}/tree/no\n")
+        self.assertNotIn("SECRET", result.out)
+        self.assertFalse(os.path.exists(os.path.join(alias, "out")))
+        control = self.native("sh", "-c", script)
+        self.assertIn("SECRET", control.out)
