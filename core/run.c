@@ -71,6 +71,23 @@ static void pin_named_objects(const struct plan *plan)
 	}
 }
 
+static bool can_supervise(const struct features *f)
+{
+	return f->user_notif && !f->listener_busy && (f->process_vm_readv || f->proc_mem);
+}
+
+/* For plan_caps. NULL: there is a listener in force already, or nothing is missing. */
+static const char *why_unsupervised(const struct features *f)
+{
+	if (f->listener_busy)
+		return NULL;
+	if (!f->user_notif)
+		return "seccomp user notification is not there (before Linux 5.9) or forbidden here:";
+	if (!f->process_vm_readv && !f->proc_mem)
+		return "a command's memory can't be read here (Yama, or a container's seccomp profile):";
+	return NULL;
+}
+
 static int load(struct run *run)
 {
 	const struct run_options *o = run->options;
@@ -89,7 +106,8 @@ static int load(struct run *run)
 	}
 	caps = (struct plan_caps){
 		.landlock_abi = o->policy.emulate ? 0 : run->features.landlock_abi,
-		.supervisor = run->features.user_notif && !run->features.listener_busy,
+		.supervisor = can_supervise(&run->features),
+		.unsupervised = why_unsupervised(&run->features),
 		.ptrace_exec = run->features.ptrace,
 	};
 	if (policy_plan(run->policy, &caps, &run->plan, &error) < 0) {
@@ -185,7 +203,7 @@ static int start(struct run *run)
 	struct launch_config config = {
 		.argv = o->argv, .envp = run->envp, .plan = run->plan, .features = &run->features,
 		.allowed_calls = policy_allowed_calls(run->policy),
-		.supervise = run->features.user_notif && !run->features.listener_busy,
+		.supervise = can_supervise(&run->features),
 		.may_execute = run->plan->exec_checked ? may_execute : NULL, .die_by_ptrace = o->die_by_ptrace, .confined_main = start_workers, .ctx = run,
 	};
 	struct launch_error error;
@@ -261,6 +279,11 @@ static int run_all(struct run *run, int *ret_wstatus)
 	r = features_probe_quick(&run->features);
 	if (r < 0) {
 		fprintf(stderr, "sluice: this kernel can't be examined: %s\n", strerror(-r));
+		return EXIT_NOT_STARTED;
+	}
+	if (!run->features.openat2) {
+		say_error("openat2 is not there (before Linux 5.6), or a container's seccomp profile forbids it: "
+			  "no name can be resolved safely");
 		return EXIT_NOT_STARTED;
 	}
 	r = private_dir_make(run->tmpdir, sizeof(run->tmpdir));

@@ -71,6 +71,7 @@ struct plan_host {
 struct plan_caps {
 	int landlock_abi; /* 0: no Landlock (or --layers emulate) */
 	bool supervisor;  /* a listener can be had; false: refuse what needs one */
+	const char *unsupervised; /* why not, for the error; NULL: this process has a supervisor already */
 	bool lines;       /* the rows of `explain --plan` are wanted */
 	bool ptrace_exec; /* exec-holes checked can be kept */
 };

@@ -422,10 +422,12 @@ static int check_unsupervised(struct planner *p)
 	if (!rule)
 		return 0;
 	return planner_refuse(p, rule,
-			      "needs a supervisor (%s), and this process already has one (a container "
-			      "runtime or another sluice): run sluice outside of it, or remove the rules "
-			      "that `sluice explain --plan` marks \"supervisor\"",
-			      rule->text);
+			      "needs a supervisor (%s), and %s remove the rules that `sluice explain --plan` "
+			      "marks \"supervisor\"",
+			      rule->text,
+			      p->caps->unsupervised ? p->caps->unsupervised :
+				      "this process already has one (a container runtime or another sluice): run "
+				      "sluice outside of it, or");
 }
 
 int planner_lines(struct planner *p)

@@ -83,7 +83,8 @@ static void add_supervision(struct report *r, const struct features *f)
 	add_if(r, "same-CPU wake-up", f->sync_wake_up, LESS, "a decision costs about 10 us",
 	       "needs Linux 6.6: a decision costs about 50 us");
 	add_if(r, "descriptors in one step", f->addfd_send, LESS, "opened files are handed over atomically",
-	       "needs Linux 5.14: in two steps");
+	       f->pidfd_getfd ? "needs Linux 5.14: in two steps" :
+				"could not be tried without pidfd_getfd: in two steps");
 	add_if(r, "reading memory", f->process_vm_readv, f->proc_mem ? LESS : MISSING, "by process_vm_readv",
 	       f->proc_mem ? "process_vm_readv is denied: by /proc/PID/mem, slower" :
 			     "denied (Yama, or a container's seccomp profile): every call with a path is refused");
@@ -92,7 +93,7 @@ static void add_supervision(struct report *r, const struct features *f)
 	add_if(r, "threads by pidfd", f->pidfd_thread, LESS, "each thread has its own view",
 	       "needs Linux 6.9: a thread that unshared its descriptors is refused");
 	add_if(r, "openat2", f->openat2, MISSING, "names are resolved without following what must not be",
-	       "needs Linux 5.6");
+	       "not there (Linux 5.6), or forbidden by a container's seccomp profile: nothing can be run");
 	add_if(r, "io_uring", f->io_uring, LESS, "readiness comes by io_uring",
 	       "not there, or disabled: --backend epoll is used");
 	add_if(r, "ptrace", f->ptrace, LESS, "--on-death ptrace and interrupted blocking calls work",
@@ -103,7 +104,7 @@ static void examine(const struct features *f, struct report *ret)
 {
 	bool supervised = f->user_notif && f->openat2 && (f->process_vm_readv || f->proc_mem);
 
-	*ret = (struct report){.can_run = f->seccomp_filter && (supervised || f->landlock_abi > 0)};
+	*ret = (struct report){.can_run = f->seccomp_filter && f->openat2 && (supervised || f->landlock_abi > 0)};
 	add_landlock(ret, f->landlock_abi);
 	add_supervision(ret, f);
 	if (supervised && f->landlock_abi > 0)
