@@ -69,12 +69,23 @@ static void perform_statx(struct request *q)
 		reply_bytes(q, q->args[4], &stx, sizeof(stx), 0);
 }
 
+/* access() asks for the real user, from the walk on; ours is the supervisor's. The same as the kernel
+ * does to the caller's credentials, to be taken by creds_enter(). */
+static void act_as_real_user(struct task_status *s)
+{
+	s->uid[3] = s->uid[0];
+	s->gid[3] = s->gid[0];
+	s->cap_effective = s->uid[0] == 0 ? s->cap_permitted : 0;
+}
+
 static void perform_access(struct request *q)
 {
 	bool at = q->call->nr != SYS_access;
 	int mode = (int)(uint32_t)q->args[at ? 2 : 1];
 	int flags = q->call->nr == __NR_faccessat2 ? (int)(uint32_t)q->args[3] & AT_EACCESS : 0;
 
+	if (q->acts_as_target)
+		flags |= AT_EACCESS; /* the file-system ids that we have taken */
 	reply_result(q, CALL(syscall(__NR_faccessat2, q->at[0].obj, "", mode, flags | AT_EMPTY_PATH)));
 }
 
@@ -204,6 +215,8 @@ static int decode(struct request *q, bool *ret_follow)
 		q->perform = perform_access;
 		if (mode & ~(uint32_t)(R_OK | W_OK | X_OK))
 			return -EINVAL;
+		if (q->acts_as_target && !(two && flags & AT_EACCESS))
+			act_as_real_user(&q->status);
 		if (!two)
 			return 0;
 		*ret_follow = !(flags & AT_SYMLINK_NOFOLLOW);

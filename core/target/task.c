@@ -85,6 +85,7 @@ int task_read_status(pid_t tid, struct task_status *ret)
 		return -EIO;
 	parse_groups(field(text, "Groups:"), &s);
 	s.cap_effective = number(text, "CapEff:", 16);
+	s.cap_permitted = number(text, "CapPrm:", 16);
 	s.sig_pending = number(text, "SigPnd:", 16);
 	s.shared_pending = number(text, "ShdPnd:", 16);
 	s.sig_blocked = number(text, "SigBlk:", 16);

@@ -18,7 +18,7 @@ struct task_status {
 	gid_t gid[4];
 	gid_t groups[TASK_MAX_GROUPS];
 	unsigned n_groups; /* TASK_MAX_GROUPS + 1: too many to hold */
-	uint64_t cap_effective;
+	uint64_t cap_effective, cap_permitted;
 	uint64_t sig_pending, shared_pending, sig_blocked, sig_ignored, sig_caught;
 	char state;
 };
