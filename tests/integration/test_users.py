@@ -141,6 +141,8 @@ for where in ("", "ok/"):
     say("root", text, where + "root600")
     os.setegid(uid); os.seteuid(uid)
     say("as user", text, where + "root600"); say("own", put, where + "s1")
+    say("as real user", os.access, where + "root600", os.R_OK)
+    say("as effective user", os.access, where + "root600", os.R_OK, effective_ids=True)
     os.seteuid(0); os.setegid(0)
     say("root again", text, where + "root600"); put(where + "s2")
     def other():
