@@ -17,7 +17,7 @@ static inline uint64_t loop_now_ns(void)
 
 static inline unsigned long loop_count(int argc, char **argv, const char *usage)
 {
-	unsigned long n = argc == 3 ? strtoul(argv[1], NULL, 10) : 0;
+	unsigned long n = argc >= 3 ? strtoul(argv[1], NULL, 10) : 0;
 
 	if (n > 0)
 		return n;

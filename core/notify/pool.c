@@ -391,13 +391,13 @@ void pool_get_stats(const struct pool *p, struct pool_stats *ret)
 		.error = p->error,
 		.ended = p->ended,
 		.slow_threads = p->n_slow_alive,
+		.workers = n,
 	};
 	for (unsigned i = 0; i < n; i++) {
 		const struct worker *w = p->workers[i];
 
 		ret->notifications += w->served;
 		ret->gone += w->gone;
-		ret->workers += !w->ended;
 		ret->stuck += worker_is_stuck(w, now);
 	}
 }

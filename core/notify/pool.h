@@ -60,7 +60,8 @@ int pool_poke_signal(void);
 struct pool_stats {
 	uint64_t notifications, gone, promotions, pokes, slow_jobs;
 	uint64_t spawn_errors;      /* threads that could not be made at the first attempt */
-	unsigned workers, slow_threads;
+	unsigned workers;           /* made so far; they end with the pool */
+	unsigned slow_threads;      /* there now */
 	unsigned stuck;             /* workers that hang with a notification right now */
 	unsigned left_behind;       /* threads that pool_stop() could not join */
 	int error;                  /* -errno that ended the service of the listener, else 0 */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * landlock-grants POLICY: the arguments with which landlock-launch applies the rules that `sluice run -p POLICY`
+ * gives its command, each ended by a zero byte.
+ */
+#include "core/features.h"
+#include "core/launch/landlock.h"
+#include "core/run.h"
+
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+	const char *const protect[] = {NULL};
+	const char *policies[] = {argc > 1 ? argv[1] : NULL};
+	struct policy_options options = {.policies = policies, .n_policies = 1};
+	struct plan_caps caps = {.landlock_abi = landlock_abi(), .supervisor = true, .ptrace_exec = true};
+	struct policy_error error = {0};
+	struct policy *policy;
+	struct plan *plan;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: landlock-grants POLICY\n");
+		return 2;
+	}
+	if (policy_load(&options, "/tmp/sluice-bench", protect, &policy, &error) < 0 ||
+	    policy_plan(policy, &caps, &plan, &error) < 0) {
+		fprintf(stderr, "landlock-grants: %s\n", error.text);
+		return 1;
+	}
+	printf("%llx%c%llx%c%llx%c", (unsigned long long)plan->handled_fs, 0, (unsigned long long)plan->handled_net, 0,
+	       (unsigned long long)plan->scoped, 0);
+	for (size_t i = 0; i < plan->n_baseline; i++) {
+		const struct grant *g = &plan->baseline[i];
+
+		printf("%llx:%s%c", (unsigned long long)(g->is_dir ? g->rights : g->rights & LL_FILE_RIGHTS),
+		       g->path, 0);
+	}
+	plan_free(plan);
+	policy_free(policy);
+	return 0;
+}
