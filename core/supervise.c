@@ -19,7 +19,7 @@
 #include <sys/resource.h>
 
 static int (*const prepare[CALL_CLASS_COUNT])(struct request *q) = {
-	[CALL_ALLOW] = pass_prepare,   [CALL_REFUSE] = NULL,	      [CALL_ARGS] = NULL,
+	[CALL_ALLOW] = pass_prepare,   [CALL_REFUSE] = NULL,	      [CALL_ARGS] = ids_prepare,
 	[CALL_OPEN] = open_prepare,    [CALL_EXEC] = exec_prepare,     [CALL_NAME] = name_prepare,
 	[CALL_TRUNCATE] = truncate_prepare, [CALL_META] = meta_prepare, [CALL_STAT] = stat_prepare,
 	[CALL_WATCH] = watch_prepare,  [CALL_CONNECT] = connect_prepare, [CALL_BIND] = bind_prepare,

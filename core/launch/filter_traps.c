@@ -8,6 +8,8 @@
 #include "core/sys.h"
 #include "policy/syscall_numbers.h"
 
+#include <sys/prctl.h>
+
 #define TMPFILE_BIT 020000000U /* __O_TMPFILE without O_DIRECTORY */
 
 /* O_PATH makes the kernel ignore all that asks for more; such an open needs nothing, unless it is a
@@ -108,14 +110,26 @@ static int add_pid(scmp_filter_ctx ctx, const struct filter_spec *spec, const st
 				      SCMP_CMP64(call->pid - 1U, SCMP_CMP_NE, 0));
 }
 
+/* By these the capabilities of a privileged task fall at its next exec, with no call about ids. */
+static int add_prctl(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
+{
+	static const uint32_t drops[] = {PR_CAPBSET_DROP, PR_SET_SECUREBITS};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]) && r == 0 && spec->trap_ids; i++)
+		r = filter_rule1(ctx, SCMP_ACT_NOTIFY, call->nr, 0, 0xffffffffU, drops[i]);
+	return r;
+}
+
 static int add_class(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
 {
 	const bool *trap = spec->plan->trap;
 
 	switch (call->class) {
+	case CALL_ARGS:
+		return call->nr == __NR_prctl ? add_prctl(ctx, spec, call) : 0;
 	case CALL_ALLOW:
 	case CALL_REFUSE:
-	case CALL_ARGS:
 	case CALL_CLASS_COUNT:
 		return 0;
 	case CALL_OPEN:

@@ -23,7 +23,8 @@ int pass_prepare(struct request *q)
 	return 1;
 }
 
-/* The flag is up before the ids change: no request can be served with the wrong ones. */
+/* set*id, capset, and the prctl calls that let capabilities fall at the next exec. The flag is up before
+ * the ids change: no request can be served with the wrong ones. */
 int ids_prepare(struct request *q)
 {
 	atomic_store_explicit(&q->sup->ids_changed, true, memory_order_release);

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where sluice runs as root: what a target gives up is not lent back to it, and what only capabilities
+would open stays closed."""
+
+import os
+import subprocess
+
+from harness import SluiceCase, case
+
+DROP = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+calls = {"securebits": [(28, 3)], "bounding_set": [(24, 1), (24, 2)]}[sys.argv[1]]
+for option, value in calls:
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        sys.exit(77)
+os.execv("/bin/cat", ["cat", sys.argv[2]])
+"""
+POLICY = "{base}\nallow all {dir}\ndeny read **/.env\n"
+
+
+class Privileged(SluiceCase):
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skip("needs root")
+
+    def drops(self, how):
+        # Only CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH opens it for root.
+        os.chmod(self.root, 0o755)
+        locked = self.put("locked", "SECRET\n", 0o600)
+        os.chown(locked, 65534, 65534)
+        argv = ["/usr/bin/python3", "-c", DROP, how, locked]
+        self.assertIn("SECRET", self.native("/bin/cat", locked).out)
+        native = self.native(*argv)
+        if native.status == 77:
+            self.skip("can't drop capabilities")
+        self.assertNotIn("SECRET", native.out, "the kernel does not mind")
+        self.assertIn("SECRET", self.sluice("/bin/cat", locked, policy=POLICY).out)
+        result = self.sluice(*argv, policy=POLICY)
+        self.assertNotIn("SECRET", result.out)
+        self.assert_status(result, 1)
+
+    @case
+    def capabilities_lost_by_securebits_are_not_lent(self):
+        self.drops("securebits")
+
+    @case
+    def capabilities_lost_with_the_bounding_set_are_not_lent(self):
+        self.drops("bounding_set")
+
+    def outsider(self):
+        process = subprocess.Popen(["sleep", "60"], env={"OUTSIDE": "SECRET"})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process.pid
+
+    @case
+    def environment_of_an_outsider_is_closed(self):
+        argv = ["cat", "/proc/%d/environ" % self.outsider()]
+        self.assertIn("SECRET", self.native(*argv).out)
+        self.assertNotIn("SECRET", self.sluice(*argv, policy=POLICY).out)
+        own = self.sluice("sh", "-c", "OWN=SECRET sh -c 'cat /proc/$$/environ'", policy=POLICY)
+        self.assertIn("SECRET", own.out)
+
+    @case
+    def procfs_at_another_place_is_closed(self):
+        elsewhere = os.path.join(self.dir, "proc")
+        os.mkdir(elsewhere)
+        if subprocess.run(["mount", "-t", "proc", "proc", elsewhere], stderr=subprocess.DEVNULL).returncode:
+            self.skip("can't mount")
+        self.addCleanup(subprocess.run, ["umount", elsewhere], check=True)
+        argv = ["sh", "-c", "cat %s/[0-9]*/environ %s/self/environ" % (elsewhere, elsewhere)]
+        env = {"PARENTS": "SECRET"}
+        self.outsider()
+        self.assertIn("SECRET", self.native("env", "-u", "PARENTS", *argv, env=env).out)
+        result = self.sluice("env", "-u", "PARENTS", *argv, policy=POLICY, env=env)
+        self.assertNotIn("SECRET", result.out)
