@@ -62,6 +62,8 @@ static struct verdict decide(const struct request *q, const struct need *need)
 		return (struct verdict){.action = ACTION_ALLOW};
 	if (len == 0 || at->name[0] != '/' || resolve_is_guarded(at->name, len))
 		return refused;
+	if (at->obj >= 0 && resolve_is_proc_elsewhere(at->obj, &at->st, at->name, len))
+		return refused;
 	name = as_self(q, at->name, &len, buf, sizeof(buf));
 	v = decide_name(q, need, name, len);
 	if (at->obj < 0)

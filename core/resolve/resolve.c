@@ -77,6 +77,13 @@ bool resolve_is_guarded(const char *name, size_t len)
 	return world.guard_outsiders && !launch_in_tree(world.guarded[1], pid);
 }
 
+bool resolve_is_proc_elsewhere(int fd, const struct stat *st, const char *name, size_t len)
+{
+	bool at_home = len >= 5 && strncmp(name, "/proc", 5) == 0 && (len == 5 || name[5] == '/');
+
+	return !at_home && resolve_on_procfs(fd, st);
+}
+
 bool resolve_is_root(const struct stat *st)
 {
 	return st->st_dev == world.root_dev && st->st_ino == world.root_ino;

@@ -70,6 +70,8 @@ int resolve_init(void);
 void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders);
 /* Is NAME guarded so? */
 bool resolve_is_guarded(const char *name, size_t len);
+/* Does it lie on a procfs that is mounted at another place than /proc? Its names tell no process. */
+bool resolve_is_proc_elsewhere(int fd, const struct stat *st, const char *name, size_t len);
 bool resolve_is_root(const struct stat *st);
 bool resolve_on_procfs(int fd, const struct stat *st);
 bool resolve_protects_symlinks(void);

@@ -81,17 +81,21 @@ static bool may_follow(const struct walk *w, const struct stat *link)
 	return link->st_uid == (uid_t)syscall(SYS_setfsuid, -1) || link->st_uid == w->cur_st.st_uid;
 }
 
-/* Is the directory reached one of the supervisor's own /proc directories? In doubt it is. */
-static bool own_proc(const struct walk *w)
+/* Does the link COMP belong to a process of ours, or to none of the tree? The directories of processes
+ * may be seen by all, where their links lead may not. In doubt it does. */
+static bool own_proc(const struct walk *w, const char *comp)
 {
-	char link[32], name[PATH_MAX];
+	char link[32], name[PATH_MAX + NAME_MAX + 1];
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", w->cur);
-	n = readlink(link, name, sizeof(name) - 1);
-	if (n < 0)
+	n = readlink(link, name, PATH_MAX);
+	if (n < 0 || n >= PATH_MAX)
 		return true;
 	name[n] = '\0';
+	if (resolve_is_proc_elsewhere(w->cur, &w->cur_st, name, (size_t)n))
+		return true;
+	n += snprintf(name + n, sizeof(name) - (size_t)n, "/%s", comp);
 	return resolve_is_guarded(name, (size_t)n);
 }
 
@@ -109,7 +113,7 @@ static int follow(struct walk *w, const char *comp, int fd, const struct stat *s
 		/* A magic link leads to an object, its text is only for show. */
 		r = sys_openat2(w->cur, comp, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS);
 		if (r == -ELOOP) {
-			if (own_proc(w))
+			if (own_proc(w, comp))
 				return -EACCES;
 			r = sys_openat2(w->cur, comp, O_PATH | O_CLOEXEC, 0, 0);
 			if (r < 0)
