@@ -102,14 +102,6 @@ static void need_access(struct request *q, bool is_dir)
 
 static void perform_open(struct request *q);
 
-/* Char devices of terminals: who opens one may become its owner, so nobody can open it for another. */
-static bool is_terminal(const struct stat *st)
-{
-	unsigned m = major(st->st_rdev);
-
-	return S_ISCHR(st->st_mode) && (m == 4 || m == 5 || (m >= 136 && m <= 143));
-}
-
 /* May opening it wait for somebody? Memory devices and pseudo terminals never do. */
 static bool may_block(const struct stat *st)
 {
@@ -340,33 +332,40 @@ static void finish(struct request *q, int fd)
 		reply_fd(q, fd, q->open_flags & O_CLOEXEC);
 }
 
-/* Terminals and files of procfs that know who opened them. true: the kernel was left to it. */
-static bool opened_by_target_only(struct request *q)
+/* /dev/tty is whoever opens it: not in the baseline, the device is opened that the target has as its
+ * controlling terminal. (Other terminals don't become its own when they are opened for it; programs ask
+ * for that by ioctl.) CONTINUE would let it put any other path in the place of this one. */
+static int open_own_terminal(const struct request *q)
 {
-	const struct resolved *at = &q->at[0];
+	dev_t tty = task_terminal(q->tid);
+	const uint64_t not_ours = O_CREAT | O_EXCL | O_NOFOLLOW | O_TRUNC;
+	uint64_t flags = (q->open_flags & ~not_ours) | O_CLOEXEC | O_NOCTTY;
+	struct stat st;
+	char name[32];
+	int fd;
 
-	if (at->obj < 0 || !is_terminal(&at->st))
-		return false;
-	if ((at->st.st_rdev != makedev(5, 0) && (q->open_flags & O_NOCTTY)) || at->st.st_rdev == makedev(5, 2))
-		return false;
-	if (q->sup->landlock) {
-		/* Not in the baseline: /dev/tty would be ours; other terminals just don't become its own. */
-		if (at->st.st_rdev != makedev(5, 0))
-			return false;
-		reply_errno(q, ENXIO);
-		return true;
+	if (major(tty) >= 136 && major(tty) <= 143)
+		snprintf(name, sizeof(name), "/dev/pts/%u", (major(tty) - 136) * 256 + minor(tty));
+	else if (major(tty) == 4 && minor(tty) < 64)
+		snprintf(name, sizeof(name), "/dev/tty%u", minor(tty));
+	else
+		return -ENXIO;
+	fd = sys_openat2(AT_FDCWD, name, flags, 0, RESOLVE_NO_SYMLINKS);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != tty)) {
+		close(fd);
+		return -ENXIO;
 	}
-	/* No baseline: outside of I1, as the documentation lists it. */
-	reply_continue(q);
-	return true;
+	return fd < 0 ? -ENXIO : fd;
 }
 
 static void perform_open(struct request *q)
 {
 	int fd = STALE;
 
-	if (opened_by_target_only(q))
+	if (q->at[0].obj >= 0 && S_ISCHR(q->at[0].st.st_mode) && q->at[0].st.st_rdev == makedev(5, 0)) {
+		finish(q, open_own_terminal(q));
 		return;
+	}
 	/* Natively the lack of a descriptor comes before any effect, and before any wait. */
 	if ((q->slow || (q->open_flags & (O_CREAT | O_TRUNC | TMPFILE_BIT))) && task_fds_exhausted(q->tid)) {
 		reply_errno(q, EMFILE);

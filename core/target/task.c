@@ -95,6 +95,22 @@ int task_read_status(pid_t tid, struct task_status *ret)
 	return 0;
 }
 
+dev_t task_terminal(pid_t tid)
+{
+	char text[1024];
+	_cleanup_close_ int fd = proc_open(tid, "stat", O_RDONLY);
+	const char *p;
+	ssize_t n;
+	int tty;
+
+	n = fd < 0 ? fd : CALL(read(fd, text, sizeof(text) - 1));
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	p = strrchr(text, ')'); /* the name before it may hold anything */
+	return p && sscanf(p + 1, " %*c %*d %*d %*d %d", &tty) == 1 ? (dev_t)(unsigned)tty : 0;
+}
+
 int task_open_dir(pid_t tid, int dirfd)
 {
 	char what[32] = "cwd";

@@ -35,3 +35,5 @@ int task_get_fd(pid_t tid, int fd);
 
 /* Would another descriptor not fit? Natively that EMFILE comes before anything else. */
 bool task_fds_exhausted(pid_t tid);
+/* The device of its controlling terminal, 0 if it has none. */
+dev_t task_terminal(pid_t tid);

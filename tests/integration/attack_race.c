@@ -75,6 +75,23 @@ static enum outcome path_bytes_flip(void)
 	return open_until_secret(path);
 }
 
+/* A terminal may become its opener's own, so it is tempting to let the kernel open it. */
+static enum outcome path_of_a_terminal_flips(void)
+{
+	static _Alignas(16) char memory[64];
+	char *path = flipping(memory, "/secret");
+	int pty = posix_openpt(O_RDWR | O_NOCTTY);
+
+	if (pty < 0 || unlockpt(pty) < 0)
+		return cannot("no pseudo terminals");
+	unlink(path);
+	if (symlink(ptsname(pty), path) < 0)
+		return cannot("no symlink");
+	race_begin();
+	race_against(flip, NULL);
+	return open_until_secret(path);
+}
+
 /* The writer is no thread: /proc says that this process has one thread only. */
 static enum outcome path_bytes_flip_from_another_process(void)
 {
@@ -507,6 +524,7 @@ static enum outcome thread_has_its_own_descriptors(void)
 
 const struct attack attacks[] = {
 	{"path_bytes_flip", path_bytes_flip},
+	{"path_of_a_terminal_flips", path_of_a_terminal_flips},
 	{"path_bytes_flip_from_another_process", path_bytes_flip_from_another_process},
 	{"path_bytes_flip_from_a_process_that_shares_memory", path_bytes_flip_from_a_process_that_shares_memory},
 	{"path_of_truncating_open_flips", path_of_truncating_open_flips},
