@@ -425,6 +425,13 @@ static int compare_named(const void *x, const void *y)
 	return a->ino < b->ino ? -1 : a->ino > b->ino;
 }
 
+/* Must the object be known whatever name leads to it? A refusal of exec that is compared is no hole for
+ * Landlock, but what is compared has to be the object, too. */
+static bool names_object(const struct name *n)
+{
+	return n->holes || (n->compared && n->ops & OPBIT(OP_EXEC));
+}
+
 /* The objects that exist behind holes. */
 static int name_objects(struct planner *p)
 {
@@ -434,7 +441,7 @@ static int name_objects(struct planner *p)
 	for (size_t i = 0; i < n && r == 0; i++) {
 		const struct name *name = &p->literals.items[i];
 
-		if (name->rule && name->rule->action != ACTION_ALLOW && name->holes && !name->alias &&
+		if (name->rule && name->rule->action != ACTION_ALLOW && names_object(name) && !name->alias &&
 		    name->node.kind != NODE_MISSING)
 			r = named_add(p, &name->node, name->path);
 	}
