@@ -30,6 +30,7 @@
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
 #endif
+#define SET_DELEGATION 1040 /* F_SETDELEG, Linux 6.19 */
 #ifndef PR_SCHED_CORE
 #define PR_SCHED_CORE 62
 #endif
@@ -90,9 +91,16 @@ static int refuse_ioctl(scmp_filter_ctx ctx, const struct filter_spec *spec)
 	return 0;
 }
 
-/* A descriptor's owner is sent a signal of the caller's choice, SIGKILL too. */
+/* Leases; and a descriptor's owner is sent a signal of the caller's choice, SIGKILL too. */
 static int refuse_fcntl(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
+	/* Who breaks a lease waits for its holder, 45 s by default: with a lease on each of a few dozen files
+	 * that it opens, the tree would hold up every worker. "Somebody has the file open" is what holders
+	 * must expect. F_SETDELEG is the same for directories. */
+	if (spec->supervise) {
+		TRY(eq32(ctx, EAGAIN, __NR_fcntl, 1, F_SETLEASE));
+		TRY(eq32(ctx, EAGAIN, __NR_fcntl, 1, SET_DELEGATION));
+	}
 	if (spec->signals_scoped)
 		return 0;
 	TRY(eq32(ctx, EPERM, __NR_fcntl, 1, F_SETOWN_EX));

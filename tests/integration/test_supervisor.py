@@ -146,6 +146,46 @@ class Supervisor(Attack):
         self.assert_tree_gone(program, before, 3.0)
 
     @case
+    def leases_hold_up_nobody_else(self):
+        # A lease on each of many files, then an opener of each: natively every one of them waits.
+        script = """
+import fcntl, os, signal, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+taken = []
+for i in range(100):
+    fd = os.open("leased%d" % i, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        taken.append(fd)
+    except OSError:
+        os.close(fd)
+children = []
+for i in range(100):
+    pid = os.fork()
+    if pid == 0:
+        os.close(os.open("leased%d" % i, os.O_RDONLY))
+        os._exit(0)
+    children.append(pid)
+time.sleep(0.3)
+waiting = sum(os.waitpid(pid, os.WNOHANG)[0] == 0 for pid in children)
+began = time.monotonic()
+os.close(os.open("plain", os.O_RDWR | os.O_CREAT))
+print(waiting > 50, time.monotonic() - began < 2, flush=True)
+os._exit(0)
+"""
+        argv = ["/usr/bin/python3", "-c", script]
+        native = self.start(argv)
+        self.addCleanup(native.stdout.close)
+        self.addCleanup(native.stderr.close)
+        self.addCleanup(native.wait)
+        self.addCleanup(self.kill_session, native)
+        self.assertEqual("True True", native.stdout.readline().strip(), "natively the openers wait")
+        self.kill_session(native)
+        # Named by a glob, so that the supervisor does the opens.
+        result = self.sluice(*argv, policy="{base}\nallow all {dir}\ndeny read **/.env\n")
+        self.assertRegex(result.out, "True$", result)
+
+    @case
     def daemons_end_with_the_command(self):
         self.lay_out()
         program = self.program("attack_supervisor")
