@@ -3,7 +3,8 @@
  *
  *   leader (here)        confined thread               warden              target
  *   rulesets, sockets
- *   thread ------------> enter U, fork --------------> fork -------------> enter B, filter
+ *   thread ------------> enter U, fork --------------> fork -------------> limits, enter B
+ *   filter ------------> gate -------------------------------------------> install
  *   serve <-------------------------------------------- HELLO
  *                        gate <------------------------------------------- READY + listener
  *                        confined_main(listener)
@@ -100,13 +101,23 @@ static void confined_start(struct launch *l)
 
 	if (l->upper >= 0) {
 		r = landlock_enter(l->upper);
-		if (r < 0)
+		if (r < 0) {
+			sem_post(&l->forked);
 			return confined_failed(l, STAGE_LANDLOCK, -r);
+		}
 	}
-	l->target.filter.protected[0] = (pid_t)syscall(SYS_gettid);
+	l->confined_tid = (pid_t)syscall(SYS_gettid);
 	r = start_warden(l);
+	sem_post(&l->forked); /* to build_filter() */
 	if (r < 0)
 		return confined_failed(l, STAGE_FORK, -r);
+	while (sem_wait(&l->built) < 0)
+		;
+	if (l->program_err < 0)
+		return confined_failed(l, STAGE_FILTER, -l->program_err);
+	r = packet_send(l->gate, l->program.filter, l->program.len * sizeof(*l->program.filter), -1);
+	if (r < 0)
+		return confined_failed(l, STAGE_FILTER, -r);
 	r = packet_recv(l->gate, &m, sizeof(m), &listener);
 	if (r <= 0 || (m.kind == GATE_READY && l->config.supervise && listener < 0))
 		return confined_failed(l, STAGE_LISTENER, r < 0 ? -r : 0);
@@ -157,6 +168,31 @@ static void *confined_thread(void *arg)
 }
 
 /* ---- the leader ---- */
+
+/* While the target is being started: it takes two milliseconds, and needs the warden's pid. */
+static void build_filter(struct launch *l)
+{
+	const struct launch_config *c = &l->config;
+	struct filter_spec spec = {
+		.plan = c->plan,
+		.features = c->features,
+		.allowed_calls = c->allowed_calls,
+		.supervisor = getpid(),
+		.supervise = c->supervise,
+		.trap_ids = privileged(),
+		.signals_scoped = c->plan->scoped & LL_SCOPE_SIGNAL,
+		.refuse_untraced = is_traced(c),
+	};
+
+	while (sem_wait(&l->forked) < 0)
+		;
+	if (l->warden <= 0)
+		return;
+	spec.protected[0] = l->confined_tid;
+	spec.protected[1] = l->warden;
+	l->program_err = filter_build(&spec, &l->program);
+	sem_post(&l->built); /* to confined_start() */
+}
 
 static int make_channels(struct launch *l)
 {
@@ -235,16 +271,6 @@ int launch_start(const struct launch_config *config, struct launch **ret, struct
 		launch_free(l);
 		return r;
 	}
-	l->target.filter = (struct filter_spec){
-		.plan = config->plan,
-		.features = config->features,
-		.allowed_calls = config->allowed_calls,
-		.supervisor = getpid(),
-		.supervise = config->supervise,
-		.trap_ids = privileged(),
-		.signals_scoped = config->plan->scoped & LL_SCOPE_SIGNAL,
-		.refuse_untraced = is_traced(config),
-	};
 	jobs_block_signals(l);
 	/* Should the warden die first, its orphans fall to us: jobs_rescue(). */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -255,6 +281,7 @@ int launch_start(const struct launch_config *config, struct launch **ret, struct
 		return r;
 	}
 	l->have_thread = true;
+	build_filter(l);
 	jobs_serve(l, UNTIL_EXEC);
 	if (l->failed.kind == GATE_FAILED || l->confined_err < 0) {
 		launch_kill_tree(l);
@@ -315,6 +342,9 @@ void launch_free(struct launch *l)
 	}
 	jobs_restore_signals(l);
 	close_all(l);
+	free(l->program.filter);
+	sem_destroy(&l->forked);
+	sem_destroy(&l->built);
 	exec_plan_free(&l->exec);
 	free(l);
 }

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 struct launch {
@@ -21,7 +22,11 @@ struct launch {
 	int gate;
 	struct gate_msg failed;
 	int confined_err;
-	pid_t warden, target_pid;
+	pid_t warden, target_pid, confined_tid;
+	/* the leader's until `built`, the confined thread's after */
+	struct sock_fprog program;
+	int program_err;
+	sem_t forked, built;         /* confined thread -> leader -> confined thread */
 	/* leader */
 	int signals, target_pidfd;
 	int fork_err;                /* the warden could not start the target */

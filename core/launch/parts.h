@@ -4,8 +4,9 @@
  *
  *   leash  leader <-> warden   the warden's end tells of the target; its end of file is the leader's
  *                              death. Nobody else may hold the leader's end.
- *   gate   confined thread <-> target   from fork to exec: the listener comes out, "go" goes in, and
- *                              end of file without a failure means that the exec was done.
+ *   gate   confined thread <-> target   from fork to exec: the filter goes in as it is, the listener
+ *                              comes out, "go" goes in, and end of file without a failure means that the
+ *                              exec was done.
  */
 #pragma once
 #include "core/launch/filter.h"
@@ -57,12 +58,12 @@ void exec_plan_free(struct exec_plan *p);
 void exec_plan_explain(const struct exec_plan *p, char *const *argv, const struct gate_msg *failed,
 		       struct launch_error *ret);
 
-/* All that the target needs after the fork: made before it. */
+/* All that the target needs after the fork, made before it; but for its filter, which comes by the gate. */
 struct target_config {
 	char *const *argv;
 	char *const *envp;
 	struct exec_plan *exec;
-	struct filter_spec filter; /* .protected[1] is the warden, filled in after the fork */
+	bool supervise, wait_killable;
 	int baseline; /* ruleset, or -1 */
 	int gate;
 	sigset_t mask;              /* the caller's own */

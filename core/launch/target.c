@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * T, the target, from its fork to its exec. Order is everything here:
+ * T, the target, from its fork to its exec, without allocating. Order is everything here:
  *
  *   descriptors close-on-exec, limits   while nothing is restricted
  *   Landlock                            before the filter, which traps or refuses its calls
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 /* Memory pressure should take the command before what watches it. Raising needs no right. */
 static void raise_oom_score(void)
@@ -79,11 +80,25 @@ static _Noreturn void exec_command(const struct target_config *t)
 	fail(t, STAGE_EXEC, err, i);
 }
 
+/* What filter_install() returns. */
+static int install_filter(const struct target_config *t)
+{
+	static struct sock_filter insns[BPF_MAXINSNS];
+	long n;
+
+	do
+		n = CALL(recv(t->gate, insns, sizeof(insns), 0));
+	while (n == -EINTR);
+	if (n <= 0)
+		_exit(125); /* given up, or dead */
+	return filter_install(&(struct sock_fprog){(unsigned short)((size_t)n / sizeof(insns[0])), insns},
+			      t->supervise, t->wait_killable);
+}
+
 void target_run(struct target_config *t)
 {
 	const struct rlimit no_core = {0, 0};
 	struct gate_msg m = {GATE_READY, STAGE_LISTENER, 0, getpid(), 0};
-	struct sock_fprog prog;
 	int listener, r;
 
 	fds_cloexec_from(3);
@@ -95,16 +110,13 @@ void target_run(struct target_config *t)
 		if (r < 0)
 			fail(t, STAGE_LANDLOCK, -r, 0);
 	}
-	r = filter_build(&t->filter, &prog);
-	if (r < 0)
-		fail(t, STAGE_FILTER, -r, 0);
-	listener = filter_install(&prog, t->filter.supervise, t->filter.features->wait_killable_recv);
+	listener = install_filter(t);
 	if (listener < 0)
 		fail(t, STAGE_FILTER, -listener, 0);
-	r = packet_send(t->gate, &m, sizeof(m), t->filter.supervise ? listener : -1);
+	r = packet_send(t->gate, &m, sizeof(m), t->supervise ? listener : -1);
 	if (r < 0)
 		fail(t, STAGE_LISTENER, -r, 0);
-	if (t->filter.supervise)
+	if (t->supervise)
 		close(listener);
 	r = packet_recv(t->gate, &m, sizeof(m), NULL);
 	if (r <= 0 || m.kind != GATE_GO)

@@ -141,7 +141,6 @@ void warden_run(struct warden_config *c)
 		if (c->supervisor_pidfd >= 0)
 			close(c->supervisor_pidfd);
 		prctl(PR_SET_NAME, "sluice-target");
-		c->target->filter.protected[1] = getppid();
 		target_run(c->target);
 	}
 	sigfillset(&all);
