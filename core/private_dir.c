@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A 0700 directory of its own; removal never follows a link and gets past modes that the command left.
+ * A 0700 directory of its own; removal never follows a link and gets past modes and depths that the command
+ * left.
  */
 #include "core/private_dir.h"
 
@@ -38,8 +39,25 @@ int private_dir_make(char *buf, size_t size)
 	return 0;
 }
 
-/* Depth first by descriptor. The path of the tree may be longer than PATH_MAX, its names never are. */
-static void remove_below(int dirfd, const char *name)
+#define MOST_DEEP 32u
+
+/* What lies too deep is moved up to TOP and met again there, so that a tree of any depth takes few
+ * descriptors and little stack. */
+static bool move_up(int dirfd, const char *name, int top)
+{
+	static unsigned n;
+	char up[32];
+
+	(void)!fchmodat(dirfd, name, 0700, 0); /* its ".." is written */
+	do
+		snprintf(up, sizeof(up), "deep.%u", n++);
+	while (renameat2(dirfd, name, top, up, RENAME_NOREPLACE) < 0 && errno == EEXIST);
+	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+/* Depth first by descriptor. The path of the tree may be longer than PATH_MAX, its names never are. TOP
+ * is the root of what is removed, -1 at the root itself. */
+static void remove_below(int dirfd, const char *name, int top, unsigned depth)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct dirent *e;
@@ -67,7 +85,11 @@ static void remove_below(int dirfd, const char *name)
 				again = true;
 				continue;
 			}
-			remove_below(fd, e->d_name);
+			if (depth == MOST_DEEP) {
+				again |= move_up(fd, e->d_name, top);
+				continue;
+			}
+			remove_below(fd, e->d_name, top < 0 ? fd : top, depth + 1);
 			again |= unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0;
 		}
 	}
@@ -78,6 +100,6 @@ void private_dir_remove(const char *path)
 {
 	if (!path[0])
 		return;
-	remove_below(AT_FDCWD, path);
+	remove_below(AT_FDCWD, path, -1, 0);
 	rmdir(path);
 }
