@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the profile `build` promises: the project can be built, and what is around it is kept."""
+
+import contextlib
+import os
+import pty
+import shutil
+import stat
+import subprocess
+import time
+
+from harness import SluiceCase, add_cases, case
+
+# Each changes what git runs or reads later, outside of the sandbox. "R" stands for the repository.
+PLANTS = {
+    "a_hook": "printf 'touch ran' >.git/hooks/pre-commit && chmod +x .git/hooks/pre-commit",
+    "a_hook_through_a_link": "ln -s .git/hooks h && echo x >h/post-checkout",
+    "a_hook_moved_in": "echo x >hook && mv hook .git/hooks/pre-push",
+    "a_hook_linked_in": "echo x >hook && ln hook .git/hooks/pre-push",
+    "a_hook_that_is_a_link": "ln -s ../../hook .git/hooks/pre-push",
+    "another_hooks_directory": "mkdir n && echo x >n/pre-commit && mv .git/hooks o && mv n .git/hooks",
+    "hooks_that_are_a_link": "rm -rf .git/hooks && ln -s ../n .git/hooks",
+    "a_setting": "git config core.fsmonitor ./evil",
+    "a_setting_by_hand": "printf '[core]\\n\\tsshCommand = evil\\n' >>.git/config",
+    "a_new_config": "cp .git/config c && echo x >>c && mv c .git/config",
+    "a_config_with_another_name": "ln .git/config c && echo x >>c",
+    "a_config_that_is_a_link": "rm .git/config && ln -s ../c .git/config",
+    "a_config_of_the_worktree": "echo x >.git/config.worktree",
+    "a_common_directory": "echo ../elsewhere >.git/commondir",
+    "a_repository_elsewhere": "mv .git .tig && echo 'gitdir: .tig' >.git",
+    "a_repository_in_its_place": "mkdir r && cd r && git init -q . && cd .. && mv .git o && mv r/.git .git",
+    "a_link_in_its_place": "mv .git .tig && ln -s .tig .git",
+    "a_submodules_hook": "mkdir -p .git/modules/m/hooks && echo x >.git/modules/m/hooks/pre-commit",
+    "its_mode": "chmod 777 .git/hooks",
+}
+FRESH_PLANTS = {
+    "a_git_file": "echo 'gitdir: elsewhere' >.git",
+    "a_git_link": "ln -s elsewhere .git",
+    "a_git_directory": "mkdir .git",
+    "a_git_directory_moved_in": "mkdir d && mv d .git",
+    "a_repository": "git init -q .",
+}
+SECRETS = (".ssh/id_ed25519", ".ssh/config", ".aws/credentials", ".gnupg/secring.gpg", ".netrc", ".npmrc", ".pypirc",
+           ".git-credentials", ".docker/config.json", ".kube/config", ".config/gh/hosts.yml", ".config/gcloud/x.json",
+           ".cargo/credentials.toml", ".password-store/mail.gpg", ".bash_history", ".mozilla/firefox/p/logins.json",
+           "Documents/letter.txt", ".config/sluice/my.policy")
+STARTERS = (".bashrc", ".profile", ".zshrc", ".config/autostart/x.desktop", ".local/bin/git", ".ssh/authorized_keys",
+            ".gitconfig", ".config/git/config", ".vimrc", ".config/systemd/user/x.service", ".config/sluice/x.policy")
+GIT = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
+       "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+class Build(SluiceCase):
+    def setUp(self):
+        super().setUp()
+        self.home = os.path.join(self.root, "home")
+        os.mkdir(self.home)
+
+    def environment(self, extra=None):
+        return super().environment({"HOME": self.home, "PATH": "/usr/bin:/bin", **GIT, **(extra or {})})
+
+    def shell(self, script, policy="build", **how):
+        return self.sluice("sh", "-c", script, policy=policy, **how)
+
+    # Git ----------------------------------------------------------------------------------------
+
+    def repository(self):
+        if not shutil.which("git"):
+            self.skip("git is not installed")
+        shutil.rmtree(self.dir)
+        os.mkdir(self.dir)
+        r = self.native("sh", "-c", "git init -q . && echo 1 >file && git add file && git commit -qm one")
+        self.assert_status(r, 0)
+
+    def protected(self):
+        """What a later git of the user's would obey."""
+        seen = {}
+        git = os.path.join(self.dir, ".git")
+        for name in ("", "config", "config.worktree", "commondir", "hooks", "modules/m/hooks"):
+            path = os.path.join(git, name) if name else git
+            with contextlib.suppress(OSError):
+                st = os.lstat(path)
+                seen[name] = [oct(st.st_mode), st.st_ino]
+                if stat.S_ISREG(st.st_mode):
+                    with open(path, encoding="utf-8") as f:
+                        seen[name].append(f.read())
+                elif name and stat.S_ISDIR(st.st_mode):
+                    seen[name].append(sorted(os.listdir(path)))
+        return seen
+
+    def keeps_out(self, script, fresh):
+        def lay_out():
+            if fresh:
+                shutil.rmtree(self.dir)
+                os.mkdir(self.dir)
+            else:
+                self.repository()
+            return self.protected()
+        before = lay_out()
+        r = self.native("sh", "-c", script)
+        self.assertNotEqual(before, self.protected(), "the control\n%s" % r)
+        before = lay_out()
+        r = self.shell(script)
+        self.assertEqual(before, self.protected(), r)
+        self.assertIn("refused", r.err)
+
+    @case
+    def git_itself_works(self):
+        self.repository()
+        script = """set -e
+            echo 2 >>file; git add file; git commit -qm two; git checkout -qb other; echo 3 >new; git add new
+            git commit -qm three; git checkout -q -; git merge -q other; git tag t; git stash list; git status -s
+            git gc -q; git branch -D other >/dev/null; git log --format=%s"""
+        r = self.shell(script)
+        self.assert_status(r, 0)
+        self.assertEqual("three\ntwo\none\n", r.out, r)
+        self.assertEqual("three\ntwo\none\n", self.native("git", "log", "--format=%s").out)
+        self.assert_status(self.native("git", "fsck", "--strict"), 0)
+
+    @case
+    def a_repository_deeper_down_is_its_own_business(self):
+        self.repository()
+        r = self.shell("mkdir -p build/dep && cd build/dep && git init -q . && echo 1 >f && git add f && "
+                       "git commit -qm dep && git log --format=%s")
+        self.assertEqual("dep\n", r.out, r)
+
+    # The user's home ----------------------------------------------------------------------------
+
+    def put_home(self, name, content="SECRET\n"):
+        path = os.path.join(self.home, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(content)
+
+    @case
+    def secrets_are_unreadable(self):
+        for name in SECRETS:
+            self.put_home(name, "SECRET %s\n" % name)
+        paths = [os.path.join(self.home, n) for n in SECRETS]
+        self.assertEqual(len(SECRETS), self.native("cat", *paths).out.count("SECRET"))
+        script = 'cat "$@"; for f; do cat <"$f"; cp "$f" copy; ln "$f" l; ln -sf "$f" s; cat s; mv "$f" m; done; cat copy l m'
+        r = self.sluice("sh", "-c", script, "sh", *paths, policy="build")
+        self.assertNotIn("SECRET", r.out, r)
+        self.assertEqual(["s"], os.listdir(self.dir))
+        for path in paths:
+            self.assertEqual(1, os.stat(path).st_nlink, path)
+
+    @case
+    def what_starts_with_the_users_session_is_not_written(self):
+        script = 'for f; do mkdir -p "$(dirname "$f")"; echo planted >>"$f"; echo planted >n; mv n "$f"; done'
+        paths = [os.path.join(self.home, n) for n in STARTERS]
+        self.native("sh", "-c", script, "sh", *paths)
+        self.assertTrue(all(map(os.path.exists, paths)), "the control")
+        shutil.rmtree(self.home)
+        os.mkdir(self.home)
+        self.put_home(".bashrc", "mine\n")
+        r = self.sluice("sh", "-c", script, "sh", *paths, policy="build")
+        self.assertEqual([paths[0]], [p for p in paths if os.path.lexists(p)], r)
+        with open(paths[0], encoding="utf-8") as f:
+            self.assertEqual("mine\n", f.read())
+
+    @case
+    def the_home_and_what_is_above_are_no_project(self):
+        for where in (self.home, self.root, "/"):
+            r = self.sluice("touch", "ran", policy="build", cwd=where)
+            self.assert_status(r, 125)
+            self.assertIn("-p base --allow all:", r.err)
+        self.assertEqual([], os.listdir(self.home))
+
+    # The environment ----------------------------------------------------------------------------
+
+    SENT = {"SLUICE_SOCKET": "no", "SLUICE_X": "no", "GITHUB_TOKEN": "no", "NPM_TOKEN": "no", "MY_API_KEY": "no",
+            "AWS_SECRET_ACCESS_KEY": "no", "DB_PASSWORD": "no", "CC": "cc", "EDITOR": "vi"}
+
+    @case
+    def tokens_are_gone_from_the_environment(self):
+        r = self.shell("env; tr '\\0' '\\n' </proc/self/environ; tr '\\0' '\\n' </proc/$PPID/environ", env=self.SENT)
+        self.assertNotIn("=no\n", r.out, r)
+        self.assertEqual(2, r.out.count("CC=cc\n"), r)
+        self.assertIn("EDITOR=vi\n", r.out)
+
+    @case
+    def control_the_parents_environment_is_readable_without_sluice(self):
+        r = self.native("sh", "-c", "sh -c \"tr '\\\\0' '\\\\n' </proc/\\$PPID/environ\"; exit", env=self.SENT)
+        self.assertIn("GITHUB_TOKEN=no\n", r.out)
+
+    @case
+    def the_user_may_keep_one(self):
+        r = self.shell("env", policy=["build", "env keep GITHUB_TOKEN SLUICE_X\n"], env=self.SENT)
+        self.assertIn("GITHUB_TOKEN=no\n", r.out)
+        self.assertNotIn("NPM_TOKEN", r.out)
+        self.assertNotIn("SLUICE_", r.out)
+
+    # The directory for temporary files ----------------------------------------------------------
+
+    def private_dirs(self):
+        return sorted(n for n in os.listdir(os.path.join(self.root, "tmp")) if n.startswith("sluice."))
+
+    def tmp(self, script, **how):
+        parent = os.path.join(self.root, "tmp")
+        os.makedirs(parent, exist_ok=True)
+        r = self.shell(script, env={"TMPDIR": parent}, **how)
+        self.assertEqual([], self.private_dirs(), r)
+        return r
+
+    @case
+    def temporary_files_are_private_and_go_with_the_run(self):
+        r = self.tmp("echo $TMPDIR; stat -c %a $TMPDIR; echo x >$TMPDIR/f && cat $TMPDIR/f; mktemp >/dev/null && echo made")
+        where, *rest = r.out.splitlines()
+        self.assertEqual(["700", "x", "made"], rest, r)
+        self.assertEqual(os.path.join(self.root, "tmp"), os.path.dirname(where))
+
+    @case
+    def others_temporary_files_are_out_of_reach(self):
+        other = os.path.join(self.root, "tmp/of-another")
+        os.mkdir(os.path.dirname(other))
+        with open(other, "w", encoding="utf-8") as f:
+            f.write("SECRET\n")
+        r = self.tmp("cat %s; ls ${TMPDIR%%/*}; echo x >>%s; rm %s; echo x >${TMPDIR%%/*}/new" % (other, other, other))
+        self.assertEqual("", r.out, r)
+        self.assertEqual(["of-another"], os.listdir(os.path.dirname(other)))
+
+    @case
+    def directories_without_permissions_are_removed(self):
+        r = self.tmp("cd $TMPDIR; mkdir -p a/b/c d/e; echo x >a/b/c/f; echo x >d/f; chmod 400 a/b/c/f; chmod 0 a/b/c; "
+                     "chmod 0 a/b a; chmod 500 d; chmod 0 d/e; chmod 100 .; echo done")
+        self.assertEqual("done\n", r.out, r)
+
+    @case
+    def deep_directories_are_removed(self):
+        """Deeper than there may be descriptors, and than a path may be long."""
+        parent = os.path.join(self.root, "tmp")
+        os.mkdir(parent)
+        script = ("import os\nos.chdir(os.environ['TMPDIR'])\nn = 0\n"
+                  "try:\n"
+                  "    for n in range(3000): os.mkdir('d'); open('f', 'w'); os.mkdir('deep.%d' % n); os.chdir('d')\n"
+                  "except OSError: pass\n"
+                  "print('done' if n > 1500 else n)")
+        argv = self.sluice_argv("python3", "-c", script, policy="build")
+        r = self.native("prlimit", "--nofile=200:200", *argv, env={"TMPDIR": parent})
+        self.assertEqual("done\n", r.out, r)
+        self.assertEqual([], self.private_dirs(), r)
+
+    @case
+    def removal_follows_no_link(self):
+        victim = os.path.join(self.root, "victim")
+        os.mkdir(victim)
+        with open(os.path.join(victim, "f"), "w", encoding="utf-8") as f:
+            f.write("x")
+        self.put("own/f", "x")
+        self.tmp("ln -s %s $TMPDIR/l; ln -s %s/own $TMPDIR/o; ln own/f $TMPDIR/h; ln -s . $TMPDIR/self" % (victim, self.dir))
+        self.assertEqual(["f"], os.listdir(victim))
+        self.assertEqual(["f"], os.listdir(os.path.join(self.dir, "own")))
+
+    @case
+    def it_goes_too_when_the_run_is_ended(self):
+        parent = os.path.join(self.root, "tmp")
+        os.makedirs(parent)
+        process = self.start(self.sluice_argv("sh", "-c", "mkdir -p $TMPDIR/a/b; chmod 0 $TMPDIR/a; sleep 60",
+                                              policy="build"), env={"TMPDIR": parent})
+        self.addCleanup(self.kill_session, process)
+        self.wait_for("the directory", lambda: any(os.path.exists("%s/%s/a" % (parent, n)) for n in self.private_dirs()))
+        process.terminate()
+        process.communicate(timeout=10)
+        self.assertEqual([], self.private_dirs())
+
+    # Terminals ----------------------------------------------------------------------------------
+
+    def terminal(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        self.addCleanup(os.close, slave)
+        os.set_blocking(master, False)
+        return master, os.ttyname(slave)
+
+    def came_out(self, master):
+        time.sleep(0.1)
+        try:
+            return os.read(master, 1000)
+        except BlockingIOError:
+            return b""
+
+    @case
+    def other_terminals_of_the_user_are_out_of_reach(self):
+        master, name = self.terminal()
+        script = ("echo injected >{0}; (exec 3<>{0} && echo opened); (read x <{0}; echo read $x)\n"
+                  "ln -s {0} link; echo injected >link; echo injected >/proc/$PPID/fd/0\n").format(name)
+        os.write(master, b"typed\n")
+        r = self.native("sh", "-c", script)
+        self.assertIn("opened\nread typed", r.out, "the control")
+        self.assertIn(b"injected", self.came_out(master), "the control")
+        os.unlink(os.path.join(self.dir, "link"))
+        os.write(master, b"typed\n")
+        self.came_out(master)
+        r = self.shell(script)
+        self.assertNotIn("opened", r.out, r)
+        self.assertNotIn("typed", r.out, r)
+        self.assertNotIn(b"injected", self.came_out(master))
+
+    @case
+    def a_terminal_that_the_command_makes_is_its_own(self):
+        script = ("import os, pty\nm, s = pty.openpty()\nfd = os.open(os.ttyname(s), os.O_RDWR | os.O_NOCTTY)\n"
+                  "os.write(fd, b'through')\nprint(os.read(m, 100))\n"
+                  "pid, m = pty.fork()\n"
+                  "if pid == 0: os.write(os.open('/dev/tty', os.O_RDWR), b'own'); os._exit(0)\n"
+                  "print(os.read(m, 100))\n")
+        r = self.sluice("python3", "-c", script, policy="build")
+        self.assertEqual("b'through'\nb'own'\n", r.out, r)
+
+    @case
+    def the_terminal_of_the_run_is_the_commands(self):
+        master, slave = pty.openpty()
+        argv = self.sluice_argv("sh", "-c", "t=$(tty); echo by name >$t; echo by tty >/dev/tty; stty -a | head -c 5",
+                                policy="build")
+        process = subprocess.Popen(["setsid", "-c", "-w"] + argv, stdin=slave, stdout=slave, stderr=slave, cwd=self.dir,
+                                   env=self.environment())
+        self.addCleanup(os.close, master)
+        os.close(slave)
+        seen = b""
+        with contextlib.suppress(OSError):
+            while chunk := os.read(master, 4096):
+                seen += chunk
+        process.wait(timeout=20)
+        for want in (b"by name", b"by tty", b"speed"):
+            self.assertIn(want, seen)
+
+
+add_cases(Build, PLANTS, lambda self, n: self.keeps_out(PLANTS[n], False), "git_keeps_out_")
+add_cases(Build, FRESH_PLANTS, lambda self, n: self.keeps_out(FRESH_PLANTS[n], True), "where_no_repository_is_keeps_out_")
