@@ -53,14 +53,16 @@ static void add_landlock(struct report *r, int abi)
 		{4, "Landlock: TCP", "connect and bind can be kept by the kernel", "kept by the filter alone"},
 		{5, "Landlock: devices", "ioctl on devices is kept by the kernel",
 		 "ioctl on an opened device is not restricted"},
-		{6, "Landlock: scopes", "the kernel keeps signals and abstract sockets inside; if sluice dies, the tree dies in milliseconds",
+		{6, "Landlock: scopes", "the kernel keeps signals and abstract sockets inside; if sluice dies, the tree dies in "
+		 "milliseconds",
 		 "signals are judged one by one; if sluice dies, the tree is hunted down by /proc, within a second"},
 		{9, "Landlock: socket files", "connecting to a socket file is kept by the kernel",
 		 "connecting to a socket file is judged by the supervisor"},
 	};
 
 	add_if(r, "Landlock", abi > 0, LESS, "the kernel enforces, the supervisor only expands",
-	       "not there, or off (boot with lsm=landlock,...): all is emulated, as --layers emulate does, and exec can't be restricted");
+	       "not there, or off (boot with lsm=landlock,...): all is emulated, as --layers emulate does, and "
+	       "exec can't be restricted");
 	for (size_t i = 0; abi > 0 && i < sizeof(rights) / sizeof(rights[0]); i++)
 		add_if(r, rights[i].name, abi >= rights[i].abi, LESS, rights[i].with_it, rights[i].without_it);
 }
@@ -71,7 +73,9 @@ static void add_supervision(struct report *r, const struct features *f)
 	       "this kernel has no seccomp filters");
 	if (f->listener_busy)
 		add(r, "supervisor", MISSING,
-		    "this process has one already (a container runtime, or another sluice), and the kernel allows one: rules that `sluice explain --plan` marks \"supervisor\" are refused; run sluice outside of it");
+		    "this process has one already (a container runtime, or another sluice), and the kernel allows "
+		    "one: rules that `sluice explain --plan` marks \"supervisor\" are refused; run sluice outside "
+		    "of it");
 	else
 		add_if(r, "supervisor", f->user_notif, MISSING, "calls can be decided live",
 		       "needs seccomp user notification (Linux 5.9): only what Landlock and registers decide is left");
@@ -79,7 +83,8 @@ static void add_supervision(struct report *r, const struct features *f)
 		return;
 	add_if(r, "uninterrupted replies", f->wait_killable_recv, LESS,
 	       "a signal does not repeat a call that was already done",
-	       "needs Linux 5.19: a signal at the wrong moment can make a program see EINTR, or EEXIST for what it made itself");
+	       "needs Linux 5.19: a signal at the wrong moment can make a program see EINTR, or EEXIST for "
+	       "what it made itself");
 	add_if(r, "same-CPU wake-up", f->sync_wake_up, LESS, "a decision costs about 10 us",
 	       "needs Linux 6.6: a decision costs about 50 us");
 	add_if(r, "descriptors in one step", f->addfd_send, LESS, "opened files are handed over atomically",

@@ -73,7 +73,7 @@ void exec_plan_free(struct exec_plan *p)
 	*p = (struct exec_plan){0};
 }
 
-static void say(struct launch_error *ret, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+__attribute__((format(printf, 3, 4)))
 static void say(struct launch_error *ret, int code, const char *format, ...)
 {
 	va_list ap;
@@ -98,7 +98,8 @@ void exec_plan_explain(const struct exec_plan *p, char *const *argv, const struc
 	else if (failed->err == ENOENT || failed->err == ENOTDIR)
 		say(ret, 127, "%s: %s", file, strerror(failed->err));
 	else if ((failed->err == EACCES || failed->err == EPERM) && access(file, X_OK) == 0)
-		say(ret, 126, "%s: the policy does not let it be executed (it, or the interpreter or loader that it needs): --allow rx:%s",
+		say(ret, 126, "%s: the policy does not let it be executed (it, or the interpreter or loader that it "
+		    "needs): --allow rx:%s",
 		    file, file);
 	else
 		say(ret, 126, "%s: %s", file, strerror(failed->err));

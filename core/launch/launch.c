@@ -26,7 +26,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-static int fail(struct launch_error *ret, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+__attribute__((format(printf, 3, 4)))
 static int fail(struct launch_error *ret, int err, const char *format, ...)
 {
 	va_list ap;
@@ -248,7 +248,9 @@ static void explain_failure(struct launch *l, struct launch_error *ret)
 	else if (l->failed.stage == STAGE_EXEC)
 		exec_plan_explain(&l->exec, l->config.argv, &l->failed, ret);
 	else if (l->failed.stage == STAGE_FILTER && l->failed.err == EBUSY)
-		fail(ret, 0, "this process already has a seccomp supervisor (a container runtime or another sluice), and the kernel allows one: run sluice outside of it");
+		fail(ret, 0,
+		     "this process already has a seccomp supervisor (a container runtime or another sluice), and "
+		     "the kernel allows one: run sluice outside of it");
 	else
 		fail(ret, l->failed.err, "%s", words[l->failed.stage]);
 }
