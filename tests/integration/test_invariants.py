@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Promises that no other file looks at: failures that must close, a `never` that nothing lifts, refusals
+that stay with a task wherever it goes, threads that are confined. tests/INVARIANTS.md says which is where."""
+
+import os
+import re
+
+from harness import SluiceCase, case
+
+HOLE = "{base}\nallow all {dir}\ndeny all {dir}/no\n"
+NEVER = "{base}\nallow rw {dir}\nnever all {dir}/no\n"
+
+FULL = """
+import errno, os, sys
+held = []
+try:
+    while True: held.append(os.dup(0))
+except OSError: pass
+for name in ("new", "ok/new", "old"):
+    try: os.open(name, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600); print("opened")
+    except OSError as e: print(errno.errorcode[e.errno], os.path.exists(name))
+print(os.stat("old").st_size)
+os.close(held.pop()); os.close(os.open("new", os.O_CREAT | os.O_WRONLY)); print(os.path.exists("new"))
+"""
+
+# As far away from the first process as a task can get.
+AWAY = """
+import os, subprocess, sys
+r, w = os.pipe()
+if os.fork(): os.close(w); os.read(r, 1); sys.exit()
+os.setsid()
+if os.fork(): os._exit(0)
+os.set_inheritable(w, True)
+os.chdir("/")
+if os.geteuid() == 0: os.setresgid(%d, %d, %d); os.setresuid(%d, %d, %d)
+for argv in (["cat", "{0}"], ["setsid", "-w", "cat", "{0}"], ["nice", "sh", "-c", "cat {0}"], ["env", "-i", "/bin/cat", "{0}"]):
+    subprocess.run(argv, stderr=subprocess.DEVNULL)
+print("end", flush=True)
+"""
+
+
+class Invariants(SluiceCase):
+    def lay_out(self):
+        os.chmod(self.root, 0o755)
+        self.put("no/secret", "SECRET\n", 0o644)
+        self.put("ok/plain", "plain\n", 0o644)
+        self.put("old", "old\n")
+
+    @case
+    def a_full_descriptor_table_changes_nothing(self):
+        """Where ADDFD would fail: the answer is the kernel's own, and comes before anything is made."""
+        self.lay_out()
+        argv = ["prlimit", "--nofile=64:64", "/usr/bin/python3", "-c", FULL]
+        native = self.native(*argv)
+        self.assertEqual(["EMFILE False", "EMFILE False", "EMFILE True", "4", "True"], native.out.splitlines())
+        os.unlink(os.path.join(self.dir, "new"))
+        r = self.sluice(*argv, policy=HOLE)
+        self.assertEqual(native.out, r.out, r)
+
+    @case
+    def nothing_lifts_a_never(self):
+        self.lay_out()
+        secret = os.path.join(self.dir, "no/secret")
+        for options in ([], ["--allow", "all:" + self.dir], ["--ask", "rw:" + self.dir],
+                        ["--allow", "all:%s/**" % self.dir], ["--allow", "all:**/secret"]):
+            r = self.sluice("sh", "-c", "cat no/secret; echo x >no/secret; ls no; mv no/secret s; cat s", policy=NEVER,
+                            options=options + ["--prompt", "none"])
+            if r.status == 125:
+                self.assertIn("never all", r.err)
+            self.assertNotIn("SECRET", r.out, r)
+            self.assertTrue(os.path.exists(secret))
+        for rule in ("--allow", "--ask"):
+            r = self.sluice("cat", "no/secret", policy=NEVER, options=[rule, "read:" + secret])
+            self.assert_status(r, 125)
+            self.assertRegex(r.err, r'has no effect, .*:5 says "never all .*"')
+        r = self.sluice("cat", "no/secret", policy=NEVER.replace("never", "deny"), options=["--allow", "read:" + secret])
+        self.assertEqual("SECRET\n", r.out, "the control: a deny is lifted by what is nearer\n%s" % r)
+
+    @case
+    def no_task_gets_away_from_its_policy(self):
+        self.lay_out()
+        script = (AWAY % ((65534,) * 6)).replace("{0}", os.path.join(self.dir, "no/secret"))
+        for policy in (HOLE, HOLE.replace("deny all {dir}/no", "deny rw **/no")):
+            self.assertEqual(4, self.native("/usr/bin/python3", "-c", script).out.count("SECRET"))
+            r = self.sluice("/usr/bin/python3", "-c", script, policy=policy)
+            self.assertEqual("end\n", r.out, r)
+
+    @case
+    def what_serves_the_target_is_confined(self):
+        self.lay_out()
+        process = self.start(self.sluice_argv("sh", "-c", "cat ok/plain; echo up; exec sleep 30", policy=HOLE))
+        self.addCleanup(self.kill_session, process)
+        self.assertEqual("plain\n", process.stdout.readline())
+        self.assertEqual("up\n", process.stdout.readline())
+        tasks, confined, others = "/proc/%d/task" % process.pid, [], []
+        for tid in os.listdir(tasks):
+            with open("%s/%s/status" % (tasks, tid), encoding="utf-8") as f:
+                text = f.read()
+            # Threads are born with the name of the one that starts them.
+            mode = [re.search(key + r":\t(\d)", text)[1] for key in ("Seccomp", "NoNewPrivs")]
+            (confined if "Name:\tsluice-confined\n" in text else others).append((int(tid), mode))
+        process.kill()
+        process.communicate()
+        self.assertGreater(len(confined), 1)
+        self.assertEqual([], [t for t in confined if t[1] != ["2", "1"]], "no filter of workers")
+        self.assertEqual([process.pid], [t[0] for t in others], "only the leader is free")
