@@ -521,5 +521,5 @@ int main(void)
 		cmocka_unit_test(a_descriptor_that_is_no_listener_ends_the_pool),
 	};
 
-	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("pool", tests, first_thread, NULL);
 }

@@ -359,5 +359,5 @@ int main(void)
 		cmocka_unit_test(a_late_poke_never_hits_the_next_job),
 	};
 
-	return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("slow", tests, first_thread, NULL);
 }
