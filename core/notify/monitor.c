@@ -203,6 +203,7 @@ void *monitor_main(void *pool)
 
 	int r;
 
+	prctl(PR_SET_NAME, "sluice-monitor");
 	prctl(PR_SET_TIMERSLACK, 1);
 	r = ring_new(uring ? RING_AUTO : RING_EPOLL, &m.ring);
 	if (r == 0)

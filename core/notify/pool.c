@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #define STACK_SIZE ((size_t)1 << 20)
@@ -146,6 +147,7 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 
+	prctl(PR_SET_NAME, "sluice-worker");
 	if (pool_thread_begin(w))
 		while (camp_follow(&w->camp))
 			worker_own(w);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #define IDLE_S 2
@@ -109,8 +110,10 @@ static void *slow_main(void *arg)
 {
 	struct slow *s = arg;
 	struct pool *p = s->worker.pool;
-	bool ready = pool_thread_begin(&s->worker);
+	bool ready;
 
+	prctl(PR_SET_NAME, "sluice-slow");
+	ready = pool_thread_begin(&s->worker);
 	pthread_mutex_lock(&p->slow_lock);
 	if (ready)
 		s->state = SLOW_RUNNING; /* else it stays wanted, and the monitor tries again */
