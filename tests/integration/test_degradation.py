@@ -69,7 +69,8 @@ class Degradation(SluiceCase):
         r = self.native(self.program("without"), "ptrace=EPERM,kcmp", "python3", "-c",
                         "import ctypes, errno, os\n"
                         "c = ctypes.CDLL(None, use_errno=True)\n"
-                        "for nr in (101, 312): c.syscall(nr, 0, 0, 0, 0, 0); print(errno.errorcode[ctypes.get_errno()])")
+                        "for nr in (101, 312):\n"
+                        "    c.syscall(nr, 0, 0, 0, 0, 0); print(errno.errorcode[ctypes.get_errno()])")
         self.assertEqual("EPERM\nENOSYS\n", r.out, r)
 
     @case
@@ -160,9 +161,9 @@ class Nested(SluiceCase):
         self.put("no/secret", "SECRET\n")
         r = self.nested("touch", "ran", policy=HOLE)
         self.assert_status(r, 125)
-        self.assertRegex(r.err, r"\.policy:\d+: needs a supervisor \(deny all .*/no\), and this process already has one "
-                                r"\(a container runtime or another sluice\): run sluice outside of it, or remove the "
-                                r"rules that `sluice explain --plan` marks \"supervisor\"")
+        self.assertRegex(r.err, r"\.policy:\d+: needs a supervisor \(deny all .*/no\), and this process already has "
+                                r"one \(a container runtime or another sluice\): run sluice outside of it, or remove "
+                                r"the rules that `sluice explain --plan` marks \"supervisor\"")
         self.assertFalse(os.path.exists(os.path.join(self.dir, "ran")))
 
     @case

@@ -33,7 +33,8 @@ if os.fork(): os._exit(0)
 os.set_inheritable(w, True)
 os.chdir("/")
 if os.geteuid() == 0: os.setresgid(%d, %d, %d); os.setresuid(%d, %d, %d)
-for argv in (["cat", "{0}"], ["setsid", "-w", "cat", "{0}"], ["nice", "sh", "-c", "cat {0}"], ["env", "-i", "/bin/cat", "{0}"]):
+for argv in (["cat", "{0}"], ["setsid", "-w", "cat", "{0}"], ["nice", "sh", "-c", "cat {0}"],
+             ["env", "-i", "/bin/cat", "{0}"]):
     subprocess.run(argv, stderr=subprocess.DEVNULL)
 print("end", flush=True)
 """
@@ -73,7 +74,8 @@ class Invariants(SluiceCase):
             r = self.sluice("cat", "no/secret", policy=NEVER, options=[rule, "read:" + secret])
             self.assert_status(r, 125)
             self.assertRegex(r.err, r'has no effect, .*:5 says "never all .*"')
-        r = self.sluice("cat", "no/secret", policy=NEVER.replace("never", "deny"), options=["--allow", "read:" + secret])
+        r = self.sluice("cat", "no/secret", policy=NEVER.replace("never", "deny"),
+                        options=["--allow", "read:" + secret])
         self.assertEqual("SECRET\n", r.out, "the control: a deny is lifted by what is nearer\n%s" % r)
 
     @case

@@ -138,7 +138,8 @@ class Build(SluiceCase):
             self.put_home(name, "SECRET %s\n" % name)
         paths = [os.path.join(self.home, n) for n in SECRETS]
         self.assertEqual(len(SECRETS), self.native("cat", *paths).out.count("SECRET"))
-        script = 'cat "$@"; for f; do cat <"$f"; cp "$f" copy; ln "$f" l; ln -sf "$f" s; cat s; mv "$f" m; done; cat copy l m'
+        script = ('cat "$@"; for f; do cat <"$f"; cp "$f" copy; ln "$f" l; ln -sf "$f" s; cat s; mv "$f" m; done\n'
+                  'cat copy l m')
         r = self.sluice("sh", "-c", script, "sh", *paths, policy="build")
         self.assertNotIn("SECRET", r.out, r)
         self.assertEqual(["s"], os.listdir(self.dir))
@@ -205,7 +206,8 @@ class Build(SluiceCase):
 
     @case
     def temporary_files_are_private_and_go_with_the_run(self):
-        r = self.tmp("echo $TMPDIR; stat -c %a $TMPDIR; echo x >$TMPDIR/f && cat $TMPDIR/f; mktemp >/dev/null && echo made")
+        r = self.tmp("echo $TMPDIR; stat -c %a $TMPDIR; echo x >$TMPDIR/f && cat $TMPDIR/f\n"
+                     "mktemp >/dev/null && echo made")
         where, *rest = r.out.splitlines()
         self.assertEqual(["700", "x", "made"], rest, r)
         self.assertEqual(os.path.join(self.root, "tmp"), os.path.dirname(where))
@@ -248,7 +250,7 @@ class Build(SluiceCase):
         with open(os.path.join(victim, "f"), "w", encoding="utf-8") as f:
             f.write("x")
         self.put("own/f", "x")
-        self.tmp("ln -s %s $TMPDIR/l; ln -s %s/own $TMPDIR/o; ln own/f $TMPDIR/h; ln -s . $TMPDIR/self" % (victim, self.dir))
+        self.tmp("cd $TMPDIR; ln -s {0} l; ln -s {1}/own o; ln {1}/own/f h; ln -s . self".format(victim, self.dir))
         self.assertEqual(["f"], os.listdir(victim))
         self.assertEqual(["f"], os.listdir(os.path.join(self.dir, "own")))
 
@@ -259,7 +261,8 @@ class Build(SluiceCase):
         process = self.start(self.sluice_argv("sh", "-c", "mkdir -p $TMPDIR/a/b; chmod 0 $TMPDIR/a; sleep 60",
                                               policy="build"), env={"TMPDIR": parent})
         self.addCleanup(self.kill_session, process)
-        self.wait_for("the directory", lambda: any(os.path.exists("%s/%s/a" % (parent, n)) for n in self.private_dirs()))
+        self.wait_for("the directory",
+                      lambda: any(os.path.exists("%s/%s/a" % (parent, n)) for n in self.private_dirs()))
         process.terminate()
         process.communicate(timeout=10)
         self.assertEqual([], self.private_dirs())
@@ -326,4 +329,5 @@ class Build(SluiceCase):
 
 
 add_cases(Build, PLANTS, lambda self, n: self.keeps_out(PLANTS[n], False), "git_keeps_out_")
-add_cases(Build, FRESH_PLANTS, lambda self, n: self.keeps_out(FRESH_PLANTS[n], True), "where_no_repository_is_keeps_out_")
+add_cases(Build, FRESH_PLANTS, lambda self, n: self.keeps_out(FRESH_PLANTS[n], True),
+          "where_no_repository_is_keeps_out_")
