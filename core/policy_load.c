@@ -383,6 +383,7 @@ int policy_load(const struct policy_options *options, const char *tmpdir, const 
 	struct policy *p;
 	int r;
 
+	resolve_literal_forget();
 	if (host.profile_dir)
 		host_done(&host);
 	r = host_init(&host, tmpdir);

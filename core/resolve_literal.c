@@ -133,17 +133,80 @@ static int walk_path(struct walk *w, char **ret_link)
 	}
 }
 
-/* Is PATH its own canonical name? It must not hold "." or ".." or double slashes. */
+/* What is known of a directory of that very name. */
+enum dir_state { DIR_UNKNOWN, DIR_PLAIN /* there, no link on the way */, DIR_MISSING /* as far as it is there, no link */,
+		 DIR_WALK /* links, or not to be searched */ };
+
+enum { DIRS_KEPT = 256, DIR_LONGEST = 120 };
+
+/* Profiles name hundreds of files in a few dozen directories. One thread loads policies. */
+static struct {
+	char path[DIR_LONGEST];
+	enum dir_state state;
+} dirs[DIRS_KEPT];
+
+static enum dir_state look_at_dir(const char *dir)
+{
+	_cleanup_close_ int fd = sys_openat2(AT_FDCWD, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+					     RESOLVE_NO_SYMLINKS);
+
+	return fd >= 0 ? DIR_PLAIN : fd == -ENOENT ? DIR_MISSING : DIR_WALK;
+}
+
+static enum dir_state dir_state(const char *path, size_t len)
+{
+	char dir[DIR_LONGEST];
+	unsigned h = 5381;
+
+	if (len == 0)
+		return DIR_PLAIN; /* the root */
+	if (len >= sizeof(dir))
+		return DIR_WALK;
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+	for (size_t i = 0; i < len; i++)
+		h = h * 33 + (unsigned char)dir[i];
+	h %= DIRS_KEPT;
+	if (strcmp(dirs[h].path, dir) != 0) {
+		dirs[h].state = look_at_dir(dir);
+		memcpy(dirs[h].path, dir, len + 1);
+	}
+	return dirs[h].state;
+}
+
+/* Absolute, no empty, "." or ".." components, no trailing slash. */
+static bool is_clean(const char *path)
+{
+	for (const char *c = path; *c == '/'; c += strcspn(c, "/")) {
+		size_t len = strcspn(++c, "/");
+
+		if (len == 0 || (c[0] == '.' && (len == 1 || (len == 2 && c[1] == '.'))))
+			return false;
+	}
+	return true;
+}
+
+/* Is PATH its own canonical name, whether it is there or not? Two system calls for a directory and one for
+ * each name in it. */
 static bool is_canonical(const char *path)
 {
-	_cleanup_close_ int fd = -EBADF;
-	size_t len = strlen(path);
+	char target[1];
 
-	if (strstr(path, "//") || strstr(path, "/.") || (len > 1 && path[len - 1] == '/') ||
-	    strncmp(path, "/proc/", 6) == 0)
-		return false; /* "/.name" is walked for simplicity's sake */
-	fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
-	return fd >= 0;
+	if (!is_clean(path) || strncmp(path, "/proc/", 6) == 0)
+		return false;
+	switch (dir_state(path, (size_t)(strrchr(path, '/') - path))) {
+	case DIR_PLAIN:
+		return readlink(path, target, sizeof(target)) < 0 && (errno == EINVAL || errno == ENOENT);
+	case DIR_MISSING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void resolve_literal_forget(void)
+{
+	memset(dirs, 0, sizeof(dirs));
 }
 
 int resolve_literal(const char *path, char **ret_path, char **ret_link)

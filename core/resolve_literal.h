@@ -8,8 +8,11 @@
  * but for "." and "..". If the last component is a symlink, *RET_LINK is the link's own canonical
  * name, else NULL. Both malloc'ed. Nothing beneath /proc/self is resolved: it will be another's.
  * -ELOOP, -ENAMETOOLONG, -EINVAL (relative), -ENOMEM; a part that can't be searched counts as
- * missing. */
+ * missing. One thread only. */
 int resolve_literal(const char *path, char **ret_path, char **ret_link);
+
+/* What was learned of directories may be wrong by now: before another policy is loaded. */
+void resolve_literal_forget(void);
 
 /* The directory of git's own data for a working directory PWD (canonical), malloc'ed, or NULL. A
  * .git file (worktree) counts only if the repository that it names points back at it: the file is
