@@ -31,12 +31,12 @@ struct address {
 	};
 };
 
-static int copy_address(struct request *q, uint64_t addr, uint32_t len)
+static int copy_address(struct request *q, int domain, uint64_t addr, uint32_t len)
 {
 	struct address *a;
 	int r;
 
-	if ((int32_t)len < 0 || len > sizeof(a->bytes))
+	if ((int32_t)len < 0 || len > (domain == AF_UNIX ? sizeof(a->un) : sizeof(a->bytes)))
 		return -EINVAL;
 	a = calloc(1, sizeof(*a));
 	if (!a)
@@ -154,7 +154,7 @@ int connect_prepare(struct request *q)
 	domain = take_socket(q);
 	if (domain < 0)
 		return domain;
-	r = copy_address(q, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
+	r = copy_address(q, domain, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
 	if (r < 0)
 		return r;
 	if (!reply_still_valid(q))
@@ -232,7 +232,7 @@ int bind_prepare(struct request *q)
 
 	if (domain < 0)
 		return domain;
-	r = copy_address(q, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
+	r = copy_address(q, domain, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
 	if (r < 0)
 		return r;
 	if (!reply_still_valid(q))

@@ -192,6 +192,9 @@ int open_prepare(struct request *q)
 	r = resolve_open(q);
 	if (r == -ENOENT && q->cache_key.a)
 		learn_missing(q);
+	/* Natively the lack of a descriptor is found before the path is walked. */
+	if (r < 0 && r != -ESRCH && !request_is_bounded(q) && task_fds_exhausted(q->tid))
+		return -EMFILE;
 	if (r < 0)
 		return r;
 	/* A descriptor of this kind can't be handed over (ADDFD: EBADF), and without a baseline the flags,
