@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * landlock-grants POLICY: the arguments with which landlock-launch applies the rules that `sluice run -p POLICY`
- * gives its command, each ended by a zero byte.
+ * landlock-grants POLICY TMPDIR: the arguments with which landlock-launch applies the rules that `sluice run -p POLICY`
+ * gives its command, $TMPDIR being TMPDIR, each ended by a zero byte.
  */
 #include "core/features.h"
 #include "core/launch/landlock.h"
@@ -18,11 +18,11 @@ int main(int argc, char **argv)
 	struct policy *policy;
 	struct plan *plan;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: landlock-grants POLICY\n");
+	if (argc != 3) {
+		fprintf(stderr, "usage: landlock-grants POLICY TMPDIR\n");
 		return 2;
 	}
-	if (policy_load(&options, "/tmp/sluice-bench", protect, &policy, &error) < 0 ||
+	if (policy_load(&options, argv[2], protect, &policy, &error) < 0 ||
 	    policy_plan(policy, &caps, &plan, &error) < 0) {
 		fprintf(stderr, "landlock-grants: %s\n", error.text);
 		return 1;
