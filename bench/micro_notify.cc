@@ -268,6 +268,31 @@ template <bool uring> void pool(benchmark::State &state)
 	close(t.listener);
 }
 
+/* What a run pays for the pool itself. */
+void start_and_stop(benchmark::State &state)
+{
+	Target t(true);
+	struct features features = {};
+	struct pool_config config = {};
+	struct pool *p;
+
+	features.sync_wake_up = features.io_uring = true;
+	config.listener = t.listener;
+	config.use_uring = state.range(0) != 0;
+	config.features = &features;
+	config.serve = serve_hook;
+	config.ctx = &t.listener;
+	for (auto _ : state) {
+		if (pool_start(&config, &p) < 0)
+			abort();
+		pool_stop(p);
+		pool_free(p);
+	}
+	close(t.listener);
+}
+
+BENCHMARK(start_and_stop)->ArgName("uring")->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
 #define MICRO(...) BENCHMARK(__VA_ARGS__)->UseManualTime()->Unit(benchmark::kMillisecond)->MinTime(0.5)
 
 MICRO(native);
