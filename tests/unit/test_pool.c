@@ -434,6 +434,27 @@ static void stops_while_all_idle(void **state)
 	end(&f);
 }
 
+static void stopping_leaves_behind_who_does_not_come(void **state)
+{
+	static struct fixture f; /* for good: a thread may come back to it */
+	struct pool_stats stats;
+
+	(void)state;
+	begin(&f, body_hang_and_echo, (void *)2, 0, true);
+	target_go(&f.target);
+	AWAIT(f.hanging == 2);
+	pool_stop(f.pool);
+	pool_get_stats(f.pool, &stats);
+	assert_int_equal(stats.left_behind, 2);
+	pool_free(f.pool); /* keeps what they need: */
+	f.release = true;
+	AWAIT(f.inits == f.dones);
+	AWAIT(count_entries("/proc/self/task") == f.threads);
+	kill(f.target.pid, SIGKILL);
+	target_wait(&f.target);
+	target_done(&f.target);
+}
+
 static void ends_when_targets_are_killed_at_any_moment(void **state)
 {
 	uint64_t gone = 0;
@@ -516,6 +537,7 @@ int main(void)
 		cmocka_unit_test(naive_receivers_all_wake),
 		cmocka_unit_test(stops_under_load),
 		cmocka_unit_test(stops_while_all_idle),
+		cmocka_unit_test(stopping_leaves_behind_who_does_not_come),
 		cmocka_unit_test(ends_when_targets_are_killed_at_any_moment),
 		cmocka_unit_test(a_worker_that_cannot_start_is_an_error),
 		cmocka_unit_test(a_descriptor_that_is_no_listener_ends_the_pool),

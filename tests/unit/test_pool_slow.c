@@ -292,6 +292,28 @@ static void stopping_interrupts_what_blocks_and_drops_no_job(void **state)
 	}
 }
 
+static void stopping_leaves_behind_a_job_that_ignores_it(void **state)
+{
+	static struct fixture f; /* for good: a thread may come back to it */
+	struct pool_stats stats;
+
+	(void)state;
+	begin(&f, 4);
+	assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), 0);
+	AWAIT(f.running == 1);
+	pool_stop(f.pool);
+	pool_get_stats(f.pool, &stats);
+	assert_int_equal(stats.left_behind, 1);
+	assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), -EAGAIN);
+	pool_free(f.pool); /* keeps what it needs: */
+	f.release = true;
+	AWAIT(f.done == 1);
+	AWAIT(count_entries("/proc/self/task") == f.threads);
+	kill(f.target.pid, SIGKILL);
+	target_wait(&f.target);
+	target_done(&f.target);
+}
+
 static void job_short(void *arg, void *local)
 {
 	struct fixture *f = arg;
@@ -356,6 +378,7 @@ int main(void)
 		cmocka_unit_test(a_thread_that_cannot_start_is_tried_again),
 		cmocka_unit_test(a_blocking_open_can_be_interrupted),
 		cmocka_unit_test(stopping_interrupts_what_blocks_and_drops_no_job),
+		cmocka_unit_test(stopping_leaves_behind_a_job_that_ignores_it),
 		cmocka_unit_test(a_late_poke_never_hits_the_next_job),
 	};
 
