@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * exec-loop N PROGRAM [ARG...]: runs PROGRAM N times, one after the other, prints nanoseconds per start to end.
+ * exec-loop N PROGRAM [ARG...]: runs PROGRAM N times, one after the other, prints nanoseconds from
+ * start to end.
  */
 #include "bench/loop.h"
 

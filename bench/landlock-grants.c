@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
- * landlock-grants POLICY TMPDIR: the arguments with which landlock-launch applies the rules that `sluice run -p POLICY`
- * gives its command, $TMPDIR being TMPDIR, each ended by a zero byte.
+ * landlock-grants POLICY TMPDIR: the arguments with which landlock-launch applies the rules that
+ * `sluice run -p POLICY` gives its command, $TMPDIR being TMPDIR, each ended by a zero byte.
  */
 #include "core/features.h"
 #include "core/launch/landlock.h"
 #include "core/run.h"
 
 #include <stdio.h>
+
+static void print_number(uint64_t n)
+{
+	printf("%llx%c", (unsigned long long)n, 0);
+}
 
 int main(int argc, char **argv)
 {
@@ -27,8 +32,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "landlock-grants: %s\n", error.text);
 		return 1;
 	}
-	printf("%llx%c%llx%c%llx%c", (unsigned long long)plan->handled_fs, 0, (unsigned long long)plan->handled_net, 0,
-	       (unsigned long long)plan->scoped, 0);
+	print_number(plan->handled_fs);
+	print_number(plan->handled_net);
+	print_number(plan->scoped);
 	for (size_t i = 0; i < plan->n_baseline; i++) {
 		const struct grant *g = &plan->baseline[i];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * neighbour MB WORKERS: one caller's latency while another process of MB MiB keeps forking, so that reading its
- * memory waits for its mmap lock. With one worker everybody waits with it; with more the monitor promotes one.
+ * neighbour MB WORKERS: one caller's latency while another process of MB MiB keeps forking, so that reading
+ * its memory waits for its mmap lock. With one worker everybody waits with it; with more the monitor promotes
+ * one.
  */
 #include "bench/bare_supervisor.h"
 #include "bench/loop.h"
@@ -38,7 +39,8 @@ static void *fork_for_ever(void *arg)
 static _Noreturn void big(size_t bytes)
 {
 	pthread_t t;
-	char *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		       0);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (m == MAP_FAILED)
@@ -126,7 +128,7 @@ int main(int argc, char **argv)
 	pool_get_stats(pool, &stats);
 	pool_stop(pool);
 	pool_free(pool);
-	printf("; %u workers, %llu promotions in %llu calls\n", stats.workers, (unsigned long long)stats.promotions,
-	       (unsigned long long)stats.notifications);
+	printf("; %u workers, %llu promotions in %llu calls\n", stats.workers,
+	       (unsigned long long)stats.promotions, (unsigned long long)stats.notifications);
 	return 0;
 }

@@ -42,7 +42,8 @@ static int uring_restrict(struct io_uring *ring)
 		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_ENABLE_RINGS},
 	};
 
-	return uring_register(ring, IORING_REGISTER_RESTRICTIONS, allowed, sizeof(allowed) / sizeof(allowed[0]));
+	return uring_register(ring, IORING_REGISTER_RESTRICTIONS, allowed,
+			      sizeof(allowed) / sizeof(allowed[0]));
 }
 
 int uring_open(struct io_uring *ring, unsigned flags)

@@ -162,7 +162,8 @@ bool camp_again(struct camp *c)
 {
 	uint32_t word = atomic_load(&c->word);
 
-	if (camp_role(word) == CAMP_BUSY && atomic_compare_exchange_strong(&c->word, &word, next(word, CAMP_CAMP)))
+	if (camp_role(word) == CAMP_BUSY &&
+	    atomic_compare_exchange_strong(&c->word, &word, next(word, CAMP_CAMP)))
 		return true;
 	atomic_store(&c->word, next(word, CAMP_FOLLOW));
 	return false;

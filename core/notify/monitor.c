@@ -146,7 +146,8 @@ static int64_t next_wait(struct monitor *m)
 	if (m->hot)
 		return pool_now_ns() < m->trouble_until_ns ? TICK_TROUBLE_NS : TICK_NS;
 	if (!m->armed)
-		m->armed = ring_watch(m->ring, m->pool->config.listener, POLLIN, TOKEN_LISTENER, RING_ONESHOT) == 0;
+		m->armed = ring_watch(m->ring, m->pool->config.listener, POLLIN, TOKEN_LISTENER,
+				      RING_ONESHOT) == 0;
 	return m->armed ? -1 : TICK_SHORT_NS;
 }
 

@@ -311,7 +311,9 @@ static bool deadline_passed(const struct timespec *deadline)
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec > deadline->tv_sec || (t.tv_sec == deadline->tv_sec && t.tv_nsec >= deadline->tv_nsec);
+	if (t.tv_sec != deadline->tv_sec)
+		return t.tv_sec > deadline->tv_sec;
+	return t.tv_nsec >= deadline->tv_nsec;
 }
 
 void pool_call_all_away(struct pool *p)

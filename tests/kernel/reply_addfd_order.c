@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define KILLABLE SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+
 /* Opens what the supervisor hands over, closes it, and executes it. */
 static int exec_after_close(int sock)
 {
@@ -24,7 +26,7 @@ static int exec_after_close(int sock)
 
 static int hand_over(const char *path, bool at_once)
 {
-	struct traced_child c = child_with_trap(SYS_openat, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, exec_after_close);
+	struct traced_child c = child_with_trap(SYS_openat, KILLABLE, exec_after_close);
 	struct seccomp_notif_addfd a = {.newfd_flags = O_CLOEXEC};
 	struct seccomp_notif n;
 	int fd, got, status;
@@ -100,7 +102,7 @@ static int open_until_zero(int sock)
 
 static void interrupted_reply(void)
 {
-	struct traced_child c = child_with_trap(SYS_openat, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, open_until_zero);
+	struct traced_child c = child_with_trap(SYS_openat, KILLABLE, open_until_zero);
 	struct sigaction sa = {.sa_handler = on_signal};
 	pthread_t self = pthread_self(), t;
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), status;

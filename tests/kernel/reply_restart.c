@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <sys/ptrace.h>
 
+#define KILLABLE SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+
 #define KERNEL_ERESTARTSYS 512
 
 static int restarting;
@@ -31,7 +33,7 @@ static int call_once(int sock)
 static struct traced_child calling(int restart)
 {
 	restarting = restart;
-	return child_with_trap(SYS_sched_yield, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, call_once);
+	return child_with_trap(SYS_sched_yield, KILLABLE, call_once);
 }
 
 static void the_native_way(void)
@@ -82,13 +84,14 @@ static int call_twice(int sock)
 /* A signal to the process while both its threads are in calls; the one that will not deliver it gets -512. */
 static int answer_thread(bool interrupt)
 {
-	struct traced_child c = child_with_trap(SYS_sched_yield, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, call_twice);
+	struct traced_child c = child_with_trap(SYS_sched_yield, KILLABLE, call_twice);
 	struct seccomp_notif a = receive(c.listener), b = receive(c.listener);
 	struct seccomp_notif thread = (pid_t)a.pid == c.pid ? b : a, leader = (pid_t)a.pid == c.pid ? a : b;
 	int status;
 
 	kill(c.pid, SIGUSR1); /* the leader's to deliver */
-	if (interrupt && (ptrace(PTRACE_SEIZE, thread.pid, 0, 0) < 0 || ptrace(PTRACE_INTERRUPT, thread.pid, 0, 0) < 0))
+	if (interrupt && (ptrace(PTRACE_SEIZE, thread.pid, 0, 0) < 0 ||
+			  ptrace(PTRACE_INTERRUPT, thread.pid, 0, 0) < 0))
 		SKIP("ptrace: %s", strerror(errno));
 	NEED(answer(c.listener, thread.id, -KERNEL_ERESTARTSYS, 0, 0) == 0);
 	if (interrupt) {
@@ -110,7 +113,7 @@ int main(void)
 	int r;
 
 	the_native_way();
-	FACT(answer_thread(false) == 99, "a pending signal that another thread delivers does not help: 512 leaks");
+	FACT(answer_thread(false) == 99, "a signal that another thread delivers does not help: 512 leaks");
 	r = answer_thread(true);
 	/* It restarts, unless it is now the thread that delivers the signal. */
 	FACT(r == ENOENT || r == EINTR, "after SEIZE and INTERRUPT of that very thread it does not");

@@ -8,7 +8,8 @@ enum { CALLS = 5000 };
 
 /* Rounds of a stress: as many as said, fewer on a busy machine, never fewer than ten. */
 #define ROUNDS(i, n) \
-	for (uint64_t i = 0, i##_until = now_ns() + 8000000000u; i < (n) && (i < 10 || now_ns() < i##_until); i++)
+	for (uint64_t i = 0, i##_until = now_ns() + 8000000000u;                    \
+	     i < (n) && (i < 10 || now_ns() < i##_until); i++)
 
 
 /* What a call asks of the test's serve(). */
@@ -97,7 +98,8 @@ static void end(struct fixture *f)
 	assert_int_equal(stats.slow_threads, 0);
 	assert_int_equal(f->inits, f->dones);
 	assert_int_equal(f->wrong, 0);
-	AWAIT(count_entries("/proc/self/task") == f->threads); /* a joined thread is listed for a moment more */
+	/* A joined thread is listed for a moment more. */
+	AWAIT(count_entries("/proc/self/task") == f->threads);
 	pool_free(f->pool);
 	kill(f->target.pid, SIGKILL);
 	target_wait(&f->target);
@@ -543,5 +545,5 @@ int main(void)
 		cmocka_unit_test(a_descriptor_that_is_no_listener_ends_the_pool),
 	};
 
-	return cmocka_run_group_tests_name("pool", tests, first_thread, NULL);
+	return cmocka_run_group_tests_name("pool", tests, prepare, NULL);
 }

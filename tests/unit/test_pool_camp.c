@@ -74,7 +74,7 @@ static void *camper_main(void *arg)
 			reply_value(c->listener, &notif, 0);
 		}
 		if (camp_is_away(&c->camp)) {
-			/* Being away is for good; only a test takes it back, and not under the caller's hands. */
+			/* It is for good; only a test takes it back, and not under the caller's hands. */
 			while (atomic_load(&c->calls) == c->rounds)
 				sched_yield();
 			atomic_store(&c->camp.away, 0);
@@ -114,7 +114,8 @@ static bool came(struct camper *c, unsigned before, unsigned patience_ms)
 }
 
 /* How many of ROUNDS calls were not followed within a generous while. */
-static unsigned count_lost(const struct camp_stub *stub, int (*body)(void *), unsigned rounds, unsigned patience_ms)
+static unsigned count_lost(const struct camp_stub *stub, int (*body)(void *), unsigned rounds,
+			   unsigned patience_ms)
 {
 	struct target t = target_start(body, NULL);
 	struct camper c = {.listener = t.listener};
@@ -231,5 +232,5 @@ int main(void)
 		cmocka_unit_test(a_handler_without_the_window_does_lose_calls),
 	};
 
-	return cmocka_run_group_tests_name("camp", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("camp", tests, prepare, NULL);
 }

@@ -113,7 +113,8 @@ static void end(struct fixture *f)
 	pool_get_stats(f->pool, &stats);
 	assert_int_equal(stats.left_behind, 0);
 	assert_int_equal(stats.slow_threads, 0);
-	AWAIT(count_entries("/proc/self/task") == f->threads); /* a joined thread is listed for a moment more */
+	/* A joined thread is listed for a moment more. */
+	AWAIT(count_entries("/proc/self/task") == f->threads);
 	pool_free(f->pool);
 	kill(f->target.pid, SIGKILL);
 	target_wait(&f->target);
@@ -382,5 +383,5 @@ int main(void)
 		cmocka_unit_test(a_late_poke_never_hits_the_next_job),
 	};
 
-	return cmocka_run_group_tests_name("slow", tests, first_thread, NULL);
+	return cmocka_run_group_tests_name("slow", tests, prepare, NULL);
 }

@@ -281,7 +281,8 @@ static void our_ring_opens_and_registers_nothing(void **state)
 	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
 	assert_int_equal(CALL(syscall(SYS_io_uring_register, ours.ring_fd, IORING_REGISTER_FILES, pair, 2)),
 			 -EACCES);
-	assert_int_equal(CALL(syscall(SYS_io_uring_register, plain.ring_fd, IORING_REGISTER_FILES, pair, 2)), 0);
+	assert_int_equal(CALL(syscall(SYS_io_uring_register, plain.ring_fd, IORING_REGISTER_FILES, pair, 2)),
+			 0);
 	close(pair[0]);
 	close(pair[1]);
 	io_uring_queue_exit(&ours);
