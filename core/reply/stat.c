@@ -192,7 +192,7 @@ static int decode(struct request *q, bool *ret_follow)
 	switch (q->call->nr) {
 	case SYS_lstat:
 		*ret_follow = false;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case SYS_stat:
 		q->perform = perform_stat;
 		return 0;
@@ -232,13 +232,13 @@ static int decode(struct request *q, bool *ret_follow)
 		return 0;
 	case SYS_lgetxattr:
 		*ret_follow = false;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case SYS_getxattr:
 		q->perform = perform_xattr;
 		return prepare_xattr_name(q);
 	case SYS_llistxattr:
 		*ret_follow = false;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case SYS_listxattr:
 		q->perform = perform_xattr;
 		return 0;
