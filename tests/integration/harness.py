@@ -39,6 +39,15 @@ def case(function):
     return function
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_the_tests():
+    """In a child before its exec: a run that is killed leaves no supervisor (and so no tree) behind."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 class Result:
     """What a finished command left: status, output, and the records if they were asked for."""
 
@@ -164,7 +173,8 @@ class SluiceCase(unittest.TestCase):
     def start(self, argv, env=None, cwd=None, pass_fds=(), stdin=subprocess.DEVNULL, **how):
         return subprocess.Popen(argv, env=self.environment(env), cwd=cwd or self.dir, stdin=stdin,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                errors="backslashreplace", pass_fds=pass_fds, start_new_session=True, **how)
+                                errors="backslashreplace", pass_fds=pass_fds, start_new_session=True,
+                                preexec_fn=die_with_the_tests, **how)
 
     def _run(self, argv, timeout=60, input=None, **how):
         began = time.monotonic()
