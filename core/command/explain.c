@@ -304,7 +304,7 @@ static enum action answer_path(struct text *out, const struct explain *e, const 
 	}
 	if (v.action != ACTION_ALLOW && (op == OP_READ || op == OP_LIST || op == OP_EXEC || op == OP_STAT) &&
 	    fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0 && errno == ENOENT)
-		text_puts(out, "  note         it does not exist: for now the answer is ENOENT, which is no "
+		text_puts(out, "  note         it does not exist: until it does the answer is ENOENT, which is no "
 			       "refusal\n");
 	if (v.action != ACTION_ALLOW &&
 	    (!v.rule || remedy_has_effect(v.rule, path, strlen(path), strlen(path)))) {
