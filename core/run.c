@@ -254,10 +254,19 @@ static void collect(const struct run *run, struct run_stats *ret)
 
 static void run_done(struct run *run)
 {
+	struct pool_stats pool = {0};
+
 	if (run->sup.pool) {
 		pool_stop(run->sup.pool);
-		pool_free(run->sup.pool);
+		pool_get_stats(run->sup.pool, &pool);
 	}
+	/* A thread that hangs in the kernel may come back to all of this; the process ends anyway. */
+	if (pool.left_behind) {
+		private_dir_remove(run->tmpdir);
+		return;
+	}
+	if (run->sup.pool)
+		pool_free(run->sup.pool);
 	if (run->launch)
 		launch_free(run->launch);
 	if (run->asker)

@@ -101,11 +101,19 @@ static void perform_slowly(void *arg, void *local)
 	free(q);
 }
 
+/* The cap of slow threads is per process: a thread has one call at a time. */
+static pid_t slow_key(const struct request *q)
+{
+	struct task_status status;
+
+	return task_read_status(q->tid, &status) == 0 ? status.tgid : q->tid;
+}
+
 static void hand_to_slow(struct request *q)
 {
 	struct request *copy = request_detach(q);
 
-	if (copy && pool_submit_slow_for(q->sup->pool, copy->tid, perform_slowly, copy) == 0)
+	if (copy && pool_submit_slow_for(q->sup->pool, slow_key(copy), perform_slowly, copy) == 0)
 		return;
 	if (copy) {
 		copy->verdict.err = EAGAIN;
@@ -150,7 +158,7 @@ static void ask_next(struct request *q)
 	ssize_t n;
 
 	if (i < 0) {
-		if (pool_submit_slow_for(q->sup->pool, q->tid, perform_slowly, q) == 0)
+		if (pool_submit_slow_for(q->sup->pool, slow_key(q), perform_slowly, q) == 0)
 			return;
 		q->verdict.err = EAGAIN;
 		refuse(q, BY_ERROR, "too many calls that block");

@@ -73,7 +73,7 @@ class Fidelity(SluiceCase):
             old, new = want[i:j], got[k:m]
             while old and new and is_known(old[0], new[0]):
                 old, new = old[1:], new[1:]
-            if old and old[0].startswith("  now: ") and not new and "whiteout" in want[i]:
+            if old and old[0].startswith("  now: ") and not new and any("whiteout" in line for line in want[i:j]):
                 old = []  # what the whiteout left
             differing += ["-" + line for line in old] + ["+" + line for line in new]
         if differing:
