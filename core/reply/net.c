@@ -215,6 +215,19 @@ static void perform_bind(struct request *q)
 	}
 	memcpy(here.sun_path, q->at[0].last, n + 1);
 	r = request_take_umask(q);
+	if (q->sup->creates_anywhere) {
+		/* Wherever the path leads by now, a socket may be made there. */
+		_cleanup_close_ int base = task_open_dir(q->tid, AT_FDCWD);
+
+		if (r == 0)
+			r = base < 0 ? base : CALL(fchdir(base));
+		if (r == 0)
+			r = CALL(bind(q->fd, &a->any, a->len));
+		if (chdir("/") < 0)
+			observe_lost(q->sup->observer, "a worker that could not leave a directory");
+		reply_result(q, r);
+		return;
+	}
 	if (r == 0)
 		r = CALL(fchdir(q->at[0].parent));
 	if (r == 0)
