@@ -154,19 +154,6 @@ static int watchers(struct run *run)
 	return asks_anything(run->policy) ? asker_new(&asker, &run->asker) : 0;
 }
 
-/* May everything be created, but for what sluice itself protects? */
-static bool creates_anywhere(const struct policy *policy)
-{
-	size_t n;
-	const struct rule *rules = policy_rules(policy, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if ((rules[i].ops & OPBIT(OP_CREATE)) && rules[i].action != ACTION_ALLOW &&
-		    strcmp(rules[i].file, "files in use") != 0)
-			return false;
-	return policy_decide(policy, OP_CREATE, "/", 1).action == ACTION_ALLOW;
-}
-
 /* `allow call` of one of these lets a target see other mounts or another root. */
 static bool view_may_differ(const struct policy *policy)
 {
@@ -228,7 +215,6 @@ static int start(struct run *run)
 		.policy = run->policy, .plan = run->plan, .features = &run->features,
 		.observer = run->observer, .asker = run->asker, .landlock = run->plan->landlock_abi > 0,
 		.privileged = geteuid() == 0, .view_may_differ = view_may_differ(run->policy),
-		.creates_anywhere = creates_anywhere(run->policy),
 		.wants_allowed = observer_wants_allowed(run->observer),
 	};
 	/* Names must be trapped for the cache to see what makes it stale, and records want every access. */

@@ -30,7 +30,6 @@ struct supervisor {
 	bool landlock;       /* the target has a baseline: CONTINUE is bounded by it */
 	bool privileged;     /* set*id of targets can matter */
 	bool view_may_differ; /* `allow call` of chroot, mounts or namespaces */
-	bool creates_anywhere; /* only sluice's own files are kept from being created over */
 	bool wants_allowed;  /* the observer is told of allowed accesses too */
 	ino_t mnt_ns;
 

@@ -89,6 +89,20 @@ int landlock_ruleset(const struct plan *plan, const struct grant *grants, size_t
 	return take_fd(&ruleset);
 }
 
+int landlock_beneath(int dir, uint64_t rights)
+{
+	const struct ruleset_attr attr = {.handled_fs = rights};
+	const struct path_beneath_attr rule = {rights, dir};
+	_cleanup_close_ int ruleset =
+		(int)CALL(syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0));
+	int r;
+
+	if (ruleset < 0)
+		return ruleset;
+	r = (int)CALL(syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0));
+	return r < 0 ? r : take_fd(&ruleset);
+}
+
 int landlock_enter(int ruleset_fd)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -8,5 +8,7 @@ int landlock_abi(void); /* 0 if there is none */
 /* A ruleset fd from GRANTS masked to what this plan handles, or -errno. A path that vanished is
  * skipped. */
 int landlock_ruleset(const struct plan *plan, const struct grant *grants, size_t n);
+/* A ruleset fd that handles RIGHTS and grants them beneath DIR (any descriptor of it) only, or -errno. */
+int landlock_beneath(int dir, uint64_t rights);
 /* no_new_privs and restrict_self on the calling thread. 0 or -errno. */
 int landlock_enter(int ruleset_fd);

@@ -8,6 +8,7 @@
 #include "core/request.h"
 
 #include "core/cleanup.h"
+#include "core/reply/bind_name.h"
 #include "core/reply/block.h"
 #include "core/reply/reply.h"
 #include "core/sys.h"
@@ -196,8 +197,8 @@ int connect_prepare(struct request *q)
 	return 0;
 }
 
-/* A socket file is made in the pinned directory, by its last name alone: any longer path would be walked
- * again, and could lead elsewhere by now. So getsockname shows that name only. */
+/* A socket file is made in the pinned directory: by the target's own string where that can be kept from
+ * leading elsewhere, else by its last name alone, which is then all that getsockname shows. */
 static void perform_bind(struct request *q)
 {
 	const struct address *a = q->extra;
@@ -215,23 +216,14 @@ static void perform_bind(struct request *q)
 	}
 	memcpy(here.sun_path, q->at[0].last, n + 1);
 	r = request_take_umask(q);
-	if (q->sup->creates_anywhere) {
-		/* Wherever the path leads by now, a socket may be made there. */
-		_cleanup_close_ int base = task_open_dir(q->tid, AT_FDCWD);
-
-		if (r == 0)
-			r = base < 0 ? base : CALL(fchdir(base));
-		if (r == 0)
-			r = CALL(bind(q->fd, &a->any, a->len));
-		if (chdir("/") < 0)
-			observe_lost(q->sup->observer, "a worker that could not leave a directory");
-		reply_result(q, r);
-		return;
-	}
 	if (r == 0)
+		r = bind_by_name(q, &a->any, a->len);
+	if (r == -EOPNOTSUPP) {
 		r = CALL(fchdir(q->at[0].parent));
-	if (r == 0)
-		r = CALL(bind(q->fd, (struct sockaddr *)&here, offsetof(struct sockaddr_un, sun_path) + n + 1));
+		if (r == 0)
+			r = CALL(bind(q->fd, (struct sockaddr *)&here,
+				      offsetof(struct sockaddr_un, sun_path) + n + 1));
+	}
 	if (chdir("/") < 0)
 		observe_lost(q->sup->observer, "a worker that could not leave a directory");
 	reply_result(q, r);
