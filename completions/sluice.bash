@@ -38,6 +38,7 @@ _sluice_has_value()
 	case $1 in
 	-p | --allow | --ask | --deny | --never | --report | --layers | --prompt | --prompt-timeout) ;;
 	--on-death | --record | --stats | --name | --workers | --backend) ;;
+	--verdict | --op | --path | --exe | --pid | --domain | --rule | --since | --until | --group | --html) ;;
 	*) return 1 ;;
 	esac
 }
@@ -60,7 +61,7 @@ _sluice_value()
 		_sluice_rule "$2"
 		return
 		;;
-	--record | --stats)
+	--record | --stats | --html | --path | --exe)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 		return
@@ -70,6 +71,9 @@ _sluice_value()
 	--prompt) words="tty none" ;;
 	--on-death) words="warden ptrace" ;;
 	--backend) words="auto uring epoll" ;;
+	--verdict) words="allow deny missing" ;;
+	--op) words="read list write create delete exec meta stat connect bind ro rx w rw all" ;;
+	--group) words="path dir exe op rule" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
 }
@@ -92,6 +96,7 @@ _sluice()
 {
 	local policy_options="-p --allow --ask --deny --never --report --layers"
 	local run_options="--prompt --prompt-timeout --on-death --record --stats --name --fail-denied --workers --backend -v -q --help"
+	local log_options="--verdict --op --path --exe --pid --descendants --domain --rule --since --until --group -f --follow --json --html --help"
 	local ops="read list write create delete exec meta stat connect bind"
 	local words=() line=${COMP_LINE:0:COMP_POINT} cur last i ended=
 
@@ -103,7 +108,7 @@ _sluice()
 	last=$((${#words[@]} - 1))
 	cur=${words[last]}
 	if ((last == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run explain doctor help --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run explain log doctor help --help --version" -- "$cur")
 		return
 	fi
 	for ((i = 2; i < last; i++)); do
@@ -142,7 +147,15 @@ _sluice()
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run explain doctor" -- "$cur") ;;
+	log)
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$log_options" -- "$cur")
+		else
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi
+		;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run explain log doctor" -- "$cur") ;;
 	doctor) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur") ;;
 	esac
 }

@@ -21,12 +21,13 @@ static const struct {
 } commands[] = {
 	{"run", command_run},
 	{"explain", command_explain},
+	{"log", command_log},
 	{"doctor", command_doctor},
 };
 
-static const char *const known_names[] = {"run", "explain", "doctor", "help", NULL};
+static const char *const known_names[] = {"run", "explain", "log", "doctor", "help", NULL};
 /* Names that the language of sluice has reserved. */
-static const char *const later_names[] = {"trace", "learn", "log", "ask", "ps", "rule", "serve", NULL};
+static const char *const later_names[] = {"trace", "learn", "ask", "ps", "rule", "serve", NULL};
 
 static bool has_word(const char *const *words, const char *word)
 {

@@ -6,4 +6,5 @@
 
 int command_run(int argc, char **argv);
 int command_explain(int argc, char **argv);
+int command_log(int argc, char **argv);
 int command_doctor(int argc, char **argv);

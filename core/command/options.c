@@ -12,12 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct option_word {
-	const char *name; /* with its dashes */
-	int id;
-	bool has_value;
-};
-
 enum policy_option { OPT_POLICY, OPT_ALLOW, OPT_ASK, OPT_DENY, OPT_NEVER, OPT_REPORT, OPT_LAYERS };
 
 static const struct option_word policy_words[] = {
@@ -103,10 +97,8 @@ __attribute__((format(printf, 2, 3))) static int fail(struct policy_error *e, co
 	return -EINVAL;
 }
 
-/* The id of the option at ARGV[*INDEX], its value in *RET_VALUE, *INDEX past both; -ENOENT if it is
- * none of WORDS. */
-static int match_option(const struct option_word *words, char *const *argv, int *index,
-			const char **ret_value, struct policy_error *ret_error)
+int option_match(const struct option_word *words, char *const *argv, int *index, const char **ret_value,
+		 struct policy_error *ret_error)
 {
 	const char *arg = argv[*index];
 
@@ -148,9 +140,8 @@ static int word_index(const char *word, const char *const *words)
 	return -1;
 }
 
-/* The place of VALUE in CHOICES (NULL-terminated), or an error that lists them. */
-static int take_choice(const char *option, const char *value, const char *const *choices,
-		       struct policy_error *ret_error)
+int option_choice(const char *option, const char *value, const char *const *choices,
+		  struct policy_error *ret_error)
 {
 	char list[128] = "";
 	const char *near;
@@ -215,7 +206,7 @@ int policy_options_take(struct policy_options *o, char *const *argv, int *index,
 	const char *value;
 	int i, id;
 
-	id = match_option(policy_words, argv, index, &value, ret_error);
+	id = option_match(policy_words, argv, index, &value, ret_error);
 	if (id == -ENOENT)
 		return 0;
 	if (id < 0)
@@ -232,12 +223,12 @@ int policy_options_take(struct policy_options *o, char *const *argv, int *index,
 	case OPT_NEVER:
 		return add_rule(o, ACTION_NEVER, value, ret_error);
 	case OPT_REPORT:
-		if (take_choice("--report", value, reports, ret_error) < 0)
+		if (option_choice("--report", value, reports, ret_error) < 0)
 			return -EINVAL;
 		o->report = value;
 		return 1;
 	case OPT_LAYERS:
-		i = take_choice("--layers", value, layers, ret_error);
+		i = option_choice("--layers", value, layers, ret_error);
 		if (i < 0)
 			return -EINVAL;
 		o->emulate = i == 1;
@@ -297,7 +288,7 @@ static int take_prompt(struct run_options *o, const char *value, struct policy_e
 	if (strcmp(value, "socket") == 0 || strncmp(value, "exec:", 5) == 0)
 		return fail(ret_error, "--prompt %.*s: not available in this version: use tty or none",
 			    value[0] == 's' ? 6 : 4, value);
-	i = take_choice("--prompt", value, prompts, ret_error);
+	i = option_choice("--prompt", value, prompts, ret_error);
 	if (i < 0)
 		return -EINVAL;
 	o->prompt = i == 0 ? PROMPT_TTY : PROMPT_NONE;
@@ -317,7 +308,7 @@ static int take_run_option(struct run_options *o, int id, const char *value, str
 	case OPT_PROMPT_TIMEOUT:
 		return take_number("--prompt-timeout", value, 1, 86400, &o->prompt_timeout_s, ret_error);
 	case OPT_ON_DEATH:
-		i = take_choice("--on-death", value, deaths, ret_error);
+		i = option_choice("--on-death", value, deaths, ret_error);
 		o->die_by_ptrace = i == 1;
 		return i < 0 ? i : 0;
 	case OPT_RECORD:
@@ -335,7 +326,7 @@ static int take_run_option(struct run_options *o, int id, const char *value, str
 	case OPT_WORKERS:
 		return take_number("--workers", value, 1, 256, &o->workers, ret_error);
 	case OPT_BACKEND:
-		i = take_choice("--backend", value, backends, ret_error);
+		i = option_choice("--backend", value, backends, ret_error);
 		o->backend = i == 1 ? BACKEND_URING : i == 2 ? BACKEND_EPOLL : BACKEND_AUTO;
 		return i < 0 ? i : 0;
 	case OPT_VERBOSE:
@@ -371,7 +362,7 @@ int run_options_parse(char **argv, struct run_options *ret, struct policy_error 
 			r = 0;
 			continue;
 		}
-		r = match_option(run_words, argv, &index, &value, ret_error);
+		r = option_match(run_words, argv, &index, &value, ret_error);
 		if (r == -ENOENT) {
 			options_unknown(argv, index, run_names, ret_error);
 			r = -EINVAL;

@@ -9,6 +9,21 @@
 #pragma once
 #include "core/run.h"
 
+/* An option of a command; a table of them ends with a NULL name. */
+struct option_word {
+	const char *name; /* with its dashes */
+	int id;
+	bool has_value;
+};
+
+/* The id of the option at ARGV[*INDEX], its value in *RET_VALUE, *INDEX past both; -ENOENT if it is
+ * none of WORDS; -EINVAL. */
+int option_match(const struct option_word *words, char *const *argv, int *index, const char **ret_value,
+		 struct policy_error *ret_error);
+/* The place of VALUE in CHOICES (NULL-terminated), or -EINVAL and an error that lists them. */
+int option_choice(const char *option, const char *value, const char *const *choices,
+		  struct policy_error *ret_error);
+
 /* If ARGV[*INDEX] is an option that says which policy (-p, --allow, --ask, --deny, --never,
  * --report, --layers), take it and its value and move *INDEX past them: 1. Another word: 0.
  * A known option without its value, or with a bad one: -EINVAL. */

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * `sluice log`: what is in a record.
+ *
+ * A record is read as far as it goes; what is wrong with it is said on standard error and by the exit
+ * status, after all that could be read was shown.
+ */
+#include "core/command/command.h"
+#include "core/command/help.h"
+#include "core/command/log.h"
+#include "core/command/log_html.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_SHOWN = 0, EXIT_NONE = 1, EXIT_ERROR = 2, EXIT_DAMAGED = 3, FOLLOW_NS = 100000000 };
+
+struct log {
+	struct log_options options;
+	struct log_view view;
+	struct log_groups *groups;
+	struct log_page *page;
+	struct text line;
+	uint64_t shown;
+	bool damaged;
+};
+
+static const char *name_of(const char *file)
+{
+	return strcmp(file, "-") == 0 ? "standard input" : file;
+}
+
+__attribute__((format(printf, 2, 3))) static int complain(const char *file, const char *format, ...)
+{
+	char shown[512], what[640];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
+	escape_bytes(shown, sizeof(shown), name_of(file), strlen(name_of(file)));
+	fflush(stdout);
+	fprintf(stderr, "sluice: %s: %s\n", shown, what);
+	return -EINVAL;
+}
+
+static int write_line(struct log *l, const struct record_line *line)
+{
+	text_reset(&l->line);
+	if (l->options.json)
+		log_json_line(&l->line, line);
+	else
+		log_text_line(&l->view, &l->line, line);
+	if (l->line.failed)
+		return -ENOMEM;
+	if (l->line.len && fwrite(l->line.data, 1, l->line.len, stdout) != l->line.len)
+		return -errno;
+	return 0;
+}
+
+static int use_line(struct log *l, const struct record_line *line)
+{
+	bool matches = log_filter_match(&l->options.filter, line);
+
+	log_view_learn(&l->view, line);
+	if (matches)
+		l->shown++;
+	if (l->page)
+		return log_page_add(l->page, line, matches);
+	if (!matches)
+		return 0;
+	return l->groups ? log_groups_add(l->groups, line) : write_line(l, line);
+}
+
+static bool is_regular(const char *file)
+{
+	struct stat st;
+
+	return (strcmp(file, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(file, &st)) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Was the file that is followed replaced by another, as each run does? */
+static bool is_replaced(const char *file, int fd)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && stat(file, &there) == 0 &&
+	       (mine.st_dev != there.st_dev || mine.st_ino != there.st_ino);
+}
+
+static int wait_for_more(void)
+{
+	fflush(stdout);
+	if (ferror(stdout))
+		return -EIO;
+	nanosleep(&(struct timespec){.tv_nsec = FOLLOW_NS}, NULL);
+	return 0;
+}
+
+/* All lines of R; with FOLLOW up to an `end`. 1: the file was replaced. */
+static int read_lines(struct log *l, const char *file, struct record_reader *r, bool follow)
+{
+	struct record_line line;
+	bool last_look = false;
+
+	for (;;) {
+		int got = record_next(r, &line), err;
+
+		if (got < 0)
+			return complain(file, "%s", record_error(r));
+		if (got == 0 && !follow)
+			return 0;
+		if (got == 0 && last_look)
+			return 1;
+		if (got == 0) {
+			last_look = strcmp(file, "-") != 0 && is_replaced(file, record_fd(r));
+			if (!last_look && wait_for_more() < 0)
+				return complain("standard output", "can't be written");
+			continue;
+		}
+		err = use_line(l, &line);
+		if (err < 0)
+			return complain(file, "%s", strerror(-err));
+		if (follow && line.type == RECORD_END)
+			return 0;
+	}
+}
+
+static int read_file(struct log *l, const char *file)
+{
+	struct record_reader *r = NULL;
+	const struct record_state *state;
+	char trouble[512];
+	bool follow = l->options.follow && is_regular(file); /* a pipe's end is its end */
+	int err;
+
+	if (l->options.follow)
+		setvbuf(stdout, NULL, _IOLBF, 0);
+	do {
+		record_free(r);
+		r = NULL;
+		err = record_open(file, follow, &r);
+		if (err < 0)
+			return complain(file, "%s", strerror(-err));
+		err = read_lines(l, file, r, follow);
+		if (err == 1)
+			complain(file, "was replaced: the new one follows");
+	} while (err == 1);
+	state = record_state(r);
+	if (record_trouble(state, trouble, sizeof(trouble))) {
+		l->damaged = true;
+		complain(file, "%s", trouble);
+	}
+	if (l->page)
+		err = err < 0 ? err : log_page_end_file(l->page, file, state);
+	record_free(r);
+	return err;
+}
+
+static int show(struct log *l)
+{
+	char input[] = "-", *const standard_input[] = {input, NULL};
+	char *const *files = l->options.files[0] ? l->options.files : standard_input;
+	int failed = 0;
+
+	for (; *files; files++)
+		failed |= read_file(l, *files) < 0;
+	if (l->groups && log_groups_write(l->groups, &l->view, l->options.json, stdout) < 0)
+		failed |= complain("log", "out of memory") < 0;
+	if (l->page && !failed) {
+		int r = log_page_write(l->page, l->options.html);
+
+		if (r < 0)
+			failed |= complain(l->options.html, "%s", strerror(-r)) < 0;
+	}
+	if (fflush(stdout) != 0 || ferror(stdout))
+		failed |= complain("standard output", "can't be written") < 0;
+	if (failed)
+		return EXIT_ERROR;
+	return l->damaged ? EXIT_DAMAGED : l->shown ? EXIT_SHOWN : EXIT_NONE;
+}
+
+static bool wants_color(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+int command_log(int argc, char **argv)
+{
+	struct log l = {0};
+	struct policy_error error;
+	int r = EXIT_ERROR;
+
+	(void)argc;
+	setlocale(LC_CTYPE, "C.UTF-8"); /* what is shown is UTF-8 whatever the environment says */
+	if (log_options_parse(argv, &l.options, &error) < 0) {
+		char shown[sizeof(error.text)];
+
+		escape_bytes(shown, sizeof(shown), error.text, strlen(error.text));
+		fprintf(stderr, "sluice: %s\n", shown);
+		goto out;
+	}
+	if (l.options.help) {
+		help_print(stdout, "log");
+		r = 0;
+		goto out;
+	}
+	l.view.color = wants_color();
+	places_init(&l.view.places, NULL);
+	if (l.options.group)
+		l.groups = log_groups_new(l.options.group);
+	if (l.options.html)
+		l.page = log_page_new(&l.options.filter);
+	if ((l.options.group && !l.groups) || (l.options.html && !l.page))
+		complain("log", "out of memory");
+	else
+		r = show(&l);
+out:
+	log_groups_free(l.groups);
+	log_page_free(l.page);
+	log_view_done(&l.view);
+	log_filter_done(&l.options.filter);
+	text_done(&l.line);
+	return r;
+}

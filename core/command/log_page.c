@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Lines of records collected for a page.
+ *
+ * The tree: a process hangs below the parent that it was first seen with. What would close a circle, or
+ * nest deeper than PAGE_DEPTH_MAX, hangs at the root instead.
+ */
+#include "core/command/log_page.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void run_free(struct page_run *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n_processes; i++)
+		free(r->processes[i].args);
+	free(r->processes);
+	free(r->latest);
+	free(r->paths);
+	free(r->kinds);
+	free(r->rows);
+	free(r->addresses);
+	log_table_done(&r->strings);
+	log_table_done(&r->pids);
+	log_table_done(&r->path_keys);
+	log_table_done(&r->kind_keys);
+	log_table_done(&r->row_keys);
+	log_table_done(&r->address_keys);
+	text_done(&r->policies);
+	text_done(&r->lost);
+	text_done(&r->unwatched);
+	places_done(&r->places);
+	free(r);
+}
+
+struct log_page *log_page_new(const struct log_filter *filter)
+{
+	struct log_page *p = calloc(1, sizeof(*p));
+
+	if (p)
+		p->filter = filter;
+	return p;
+}
+
+void log_page_free(struct log_page *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_runs; i++)
+		run_free(p->runs[i]);
+	for (size_t i = 0; i < p->n_files; i++)
+		free(p->files[i].name);
+	free(p->files);
+	free(p);
+}
+
+/* Room for element I of ARRAY, zeroed as it grows. */
+static void *room_for(void *array, size_t i, size_t *cap, size_t size)
+{
+	size_t n = *cap ? 2 * *cap : 64;
+	char *grown;
+
+	if (i < *cap)
+		return array;
+	while (n <= i)
+		n *= 2;
+	grown = realloc(array, n * size);
+	if (!grown)
+		return NULL;
+	memset(grown + *cap * size, 0, (n - *cap) * size);
+	*cap = n;
+	return grown;
+}
+
+/* The number of S, 0 for none and if memory is out: the page then lacks the word. */
+static uint32_t string_of(struct page_run *r, struct record_bytes s)
+{
+	int64_t n = s.len ? log_table_add(&r->strings, s.data, s.len) : 0;
+
+	return n > 0 ? (uint32_t)n : 0;
+}
+
+static struct page_run *run_new(void)
+{
+	struct page_run *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->first_root = r->last_root = -1;
+	r->start_us = r->last_us = -1;
+	r->uid = -1;
+	r->status = -1;
+	r->complete = -1;
+	r->buckets.width_us = 1000;
+	if (log_table_add(&r->strings, "", 0) != 0) {
+		run_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+/* ---- processes ---- */
+
+static bool is_above(const struct page_run *r, int32_t above, int32_t p)
+{
+	for (; p >= 0; p = r->processes[p].parent)
+		if (p == above)
+			return true;
+	return false;
+}
+
+static void hang(struct page_run *r, int32_t i, int32_t parent)
+{
+	struct page_process *p = &r->processes[i];
+	int32_t *last;
+
+	if (parent >= 0 && (is_above(r, i, parent) || r->processes[parent].depth + 1 >= PAGE_DEPTH_MAX))
+		parent = -1;
+	p->parent = parent;
+	p->depth = parent >= 0 ? r->processes[parent].depth + 1 : 0;
+	last = parent >= 0 ? &r->processes[parent].last_child : &r->last_root;
+	if (*last >= 0)
+		r->processes[*last].next = i;
+	else if (parent >= 0)
+		r->processes[parent].first_child = i;
+	else
+		r->first_root = i;
+	*last = i;
+}
+
+/* The slot that holds the index plus one of the latest process with this id; NULL: no memory. */
+static uint32_t *slot_of(struct page_run *r, pid_t pid)
+{
+	int64_t n = log_table_add(&r->pids, (const char *)&pid, sizeof(pid));
+	uint32_t *grown;
+
+	if (n < 0)
+		return NULL;
+	grown = room_for(r->latest, (size_t)n, &r->latest_cap, sizeof(*grown));
+	if (!grown)
+		return NULL;
+	r->latest = grown;
+	return &r->latest[n];
+}
+
+static int32_t add_process(struct page_run *r, pid_t pid, int32_t parent)
+{
+	uint32_t *slot = slot_of(r, pid);
+	struct page_process *grown;
+	int32_t i = (int32_t)r->n_processes;
+
+	if (r->n_processes == PAGE_PROCESSES_MAX) {
+		r->more_processes++;
+		return -1;
+	}
+	grown = slot ? room_for(r->processes, r->n_processes, &r->processes_cap, sizeof(*grown)) : NULL;
+	if (!grown)
+		return -1;
+	r->processes = grown;
+	r->processes[i] = (struct page_process){.pid = pid, .first_us = -1, .last_us = -1, .status = -1, .parent = -1,
+						.first_child = -1, .last_child = -1, .next = -1};
+	r->n_processes++;
+	*slot = (uint32_t)i + 1;
+	hang(r, i, parent);
+	return i;
+}
+
+static int32_t find_process(struct page_run *r, pid_t pid)
+{
+	uint32_t *slot = slot_of(r, pid);
+
+	return slot ? (int32_t)*slot - 1 : -1;
+}
+
+/* The parent of a new process: -1 for the root. One that nothing is known of gets a place of its own. */
+static int32_t parent_of(struct page_run *r, const struct record_line *line)
+{
+	int32_t parent;
+
+	if (!r->n_processes)
+		r->root_ppid = line->ppid;
+	if (line->ppid <= 1 || line->ppid == r->root_ppid || line->ppid == line->pid)
+		return -1;
+	parent = find_process(r, line->ppid);
+	return parent >= 0 ? parent : add_process(r, line->ppid, -1);
+}
+
+static void set_exe(struct page_run *r, struct page_process *p, struct record_bytes exe)
+{
+	uint32_t n = string_of(r, exe);
+
+	if (!n || n == p->exe)
+		return;
+	if (p->exe) {
+		const unsigned max = sizeof(p->earlier) / sizeof(p->earlier[0]);
+
+		if (p->n_earlier == max)
+			memmove(p->earlier, p->earlier + 1, (max - 1) * sizeof(p->earlier[0]));
+		else
+			p->n_earlier++;
+		p->earlier[p->n_earlier - 1] = p->exe;
+	}
+	p->exe = n;
+}
+
+static void set_args(struct page_process *p, const struct record_list *argv)
+{
+	struct text t = {0};
+
+	for (size_t i = 1; i < argv->n && t.len < PAGE_ARGS_MAX; i++) {
+		size_t left = PAGE_ARGS_MAX - t.len, len = argv->items[i].len;
+
+		text_puts(&t, i > 1 ? " " : "");
+		text_add(&t, argv->items[i].data, len < left ? len : left);
+		if (len > left || (i + 1 < argv->n && t.len >= PAGE_ARGS_MAX))
+			text_puts(&t, " ...");
+	}
+	if (t.failed)
+		return text_done(&t);
+	free(p->args);
+	p->args = t.data;
+}
+
+static int32_t process_of(struct page_run *r, const struct record_line *line)
+{
+	struct page_process *p;
+	int32_t i;
+
+	if (!line->pid)
+		return -1;
+	i = find_process(r, line->pid);
+	/* A number that comes back is another process. */
+	if (i < 0 || (line->type == RECORD_FORK && r->processes[i].seen && r->processes[i].exited))
+		i = add_process(r, line->pid, parent_of(r, line));
+	if (i < 0)
+		return -1;
+	p = &r->processes[i];
+	p->seen = true;
+	if (line->time_us >= 0) {
+		if (p->first_us < 0 || line->time_us < p->first_us)
+			p->first_us = line->time_us;
+		if (line->time_us > p->last_us)
+			p->last_us = line->time_us;
+	}
+	if (line->type == RECORD_EXEC) {
+		set_exe(r, p, line->path);
+		if (line->argv.n)
+			set_args(p, &line->argv);
+	} else if (line->op != OP_EXEC) {
+		set_exe(r, p, line->exe);
+	}
+	if (line->type == RECORD_EXIT) {
+		p->exited = true;
+		p->status = line->status;
+		p->signal = line->signal;
+	}
+	return i;
+}
+
+/* ---- accesses ---- */
+
+static void count_time(struct page_run *r, const struct record_line *line, bool refused)
+{
+	struct page_buckets *b = &r->buckets;
+	int64_t at = line->time_us - r->start_us;
+
+	if (line->time_us < 0 || r->start_us < 0 || at < 0)
+		return;
+	while (at / b->width_us >= PAGE_BUCKETS) {
+		for (size_t i = 0; i < PAGE_BUCKETS; i++) {
+			bool in = 2 * i + 1 < PAGE_BUCKETS;
+
+			b->allowed[i] = in ? b->allowed[2 * i] + b->allowed[2 * i + 1] : 0;
+			b->refused[i] = in ? b->refused[2 * i] + b->refused[2 * i + 1] : 0;
+		}
+		b->width_us *= 2;
+	}
+	*(refused ? &b->refused[at / b->width_us] : &b->allowed[at / b->width_us]) += 1;
+}
+
+static int count_path(struct page_run *r, const struct record_line *line, struct record_bytes path)
+{
+	enum log_verdict v = log_verdict_of(line);
+	struct page_path *grown;
+	int64_t n;
+
+	if (!path.data)
+		return 0;
+	if (r->path_keys.n >= PAGE_PATHS_MAX) {
+		r->more_paths++;
+		return 0;
+	}
+	n = log_table_add(&r->path_keys, path.data, path.len);
+	grown = n < 0 ? NULL : room_for(r->paths, (size_t)n, &r->paths_cap, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	r->paths = grown;
+	grown[n].accesses += line->count;
+	grown[n].missing |= v == LOG_MISSING;
+	if (line->op < OP_COUNT && v == LOG_ALLOW)
+		grown[n].done |= OPBIT(line->op);
+	if (line->op < OP_COUNT && v == LOG_DENY)
+		grown[n].refused |= OPBIT(line->op);
+	return 0;
+}
+
+static int count_kind(struct page_run *r, const struct record_line *line, uint32_t target)
+{
+	struct {
+		uint32_t op, target, rule, by, detail, err;
+	} key = {line->op, target, string_of(r, line->rule), string_of(r, line->by), string_of(r, line->detail),
+		 (uint32_t)line->err};
+	uint32_t exe = string_of(r, line->exe);
+	struct page_kind *k;
+	size_t before = r->kind_keys.n;
+	int64_t n;
+
+	if (before >= PAGE_KINDS_MAX) {
+		r->more_kinds += line->count;
+		return 0;
+	}
+	n = log_table_add(&r->kind_keys, (const char *)&key, sizeof(key));
+	k = n < 0 ? NULL : room_for(r->kinds, (size_t)n, &r->kinds_cap, sizeof(*k));
+	if (!k)
+		return -ENOMEM;
+	r->kinds = k;
+	k += n;
+	if ((size_t)n == before)
+		*k = (struct page_kind){.op = line->op, .target = target, .rule = key.rule,
+					.rule_text = string_of(r, line->rule_text), .by = key.by, .detail = key.detail,
+					.exe = exe, .is_address = !line->path.data, .err = line->err,
+					.first_us = line->time_us};
+	k->count += line->count;
+	if (exe != k->exe && !k->exe2)
+		k->exe2 = exe;
+	else if (exe != k->exe && exe != k->exe2)
+		k->more_exes = true;
+	return 0;
+}
+
+static int count_row(struct page_run *r, const struct record_line *line, int32_t process, uint32_t target)
+{
+	enum log_verdict v = log_verdict_of(line);
+	struct {
+		uint32_t process, op, verdict, target, target2, rule, err;
+	} key = {(uint32_t)process, string_of(r, line->op_word), v, target, string_of(r, line->path2),
+		 string_of(r, line->rule), (uint32_t)line->err};
+	struct page_row *row;
+	size_t before = r->row_keys.n, max = v == LOG_DENY ? PAGE_REFUSED_ROWS : PAGE_OTHER_ROWS;
+	size_t have = v == LOG_DENY ? r->refused_rows : before - r->refused_rows;
+	int64_t n;
+
+	if (have >= max) {
+		r->more_rows += line->count;
+		return 0;
+	}
+	n = log_table_add(&r->row_keys, (const char *)&key, sizeof(key));
+	row = n < 0 ? NULL : room_for(r->rows, (size_t)n, &r->rows_cap, sizeof(*row));
+	if (!row)
+		return -ENOMEM;
+	r->rows = row;
+	row += n;
+	if ((size_t)n == before) {
+		*row = (struct page_row){.time_us = line->time_us, .process = key.process, .target = target,
+					 .target2 = key.target2, .rule = key.rule,
+					 .syscall = string_of(r, line->syscall), .op_word = key.op, .verdict = v,
+					 .err = line->err};
+		r->refused_rows += v == LOG_DENY;
+	}
+	row->count += line->count;
+	return 0;
+}
+
+static int count_address(struct page_run *r, const struct record_line *line)
+{
+	struct {
+		uint32_t address, exe, op;
+	} key = {string_of(r, line->address), string_of(r, line->exe), line->op};
+	struct page_address *a;
+	int64_t n;
+
+	if (r->address_keys.n >= PAGE_KINDS_MAX) {
+		r->more_addresses += line->count;
+		return 0;
+	}
+	n = log_table_add(&r->address_keys, (const char *)&key, sizeof(key));
+	a = n < 0 ? NULL : room_for(r->addresses, (size_t)n, &r->addresses_cap, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	r->addresses = a;
+	a += n;
+	a->address = key.address;
+	a->exe = key.exe;
+	a->op = line->op;
+	*(log_verdict_of(line) == LOG_DENY ? &a->refused : &a->allowed) += line->count;
+	return 0;
+}
+
+static int add_access(struct page_run *r, const struct record_line *line, int32_t process)
+{
+	uint32_t target = string_of(r, line->path.data ? line->path : line->address);
+	enum log_verdict v = log_verdict_of(line);
+	bool refused = v == LOG_DENY && line->err != EXDEV;
+	int err;
+
+	r->accesses += line->count;
+	r->refused += refused ? line->count : 0;
+	r->missing += v == LOG_MISSING ? line->count : 0;
+	r->moves += v == LOG_DENY && line->err == EXDEV ? line->count : 0;
+	if (process >= 0) {
+		r->processes[process].accesses += line->count;
+		r->processes[process].refused += refused ? line->count : 0;
+	}
+	count_time(r, line, refused);
+	err = count_row(r, line, process, target);
+	if (err == 0)
+		err = count_path(r, line, line->path);
+	if (err == 0)
+		err = count_path(r, line, line->path2);
+	if (err == 0 && line->address.data)
+		err = count_address(r, line);
+	if (err == 0 && refused)
+		err = count_kind(r, line, target);
+	return err;
+}
+
+/* ---- start and end ---- */
+
+static void add_start(struct page_run *r, const struct record_line *line)
+{
+	struct text argv = {0};
+
+	r->has_start = true;
+	for (size_t i = 0; i < line->argv.n && argv.len < 4096; i++) {
+		text_puts(&argv, i ? " " : "");
+		text_add(&argv, line->argv.items[i].data, line->argv.items[i].len);
+	}
+	if (!argv.failed && argv.len)
+		r->argv = string_of(r, (struct record_bytes){argv.data, argv.len});
+	text_done(&argv);
+	r->cwd = string_of(r, line->cwd);
+	r->name = string_of(r, line->name);
+	r->sluice = string_of(r, line->sluice);
+	r->kernel = string_of(r, line->kernel);
+	r->run_id = string_of(r, line->run_id);
+	r->uid = line->uid;
+	r->start_us = line->time_us;
+	if (line->uid < 0 || line->uid == (int64_t)getuid())
+		places_init(&r->places, NULL);
+	free(r->places.pwd);
+	r->places.pwd = line->cwd.data ? strdup(line->cwd.data) : NULL;
+	for (size_t i = 0; i < line->n_policies && i < 64; i++) {
+		text_puts(&r->policies, i ? "<br><code" : "<code");
+		if (line->policies[i].sha256.data) {
+			text_puts(&r->policies, " title=\"SHA-256 ");
+			html_escaped(&r->policies, line->policies[i].sha256.data, line->policies[i].sha256.len);
+			text_puts(&r->policies, "\"");
+		}
+		text_puts(&r->policies, ">");
+		html_path(r, &r->policies, line->policies[i].path.data ? line->policies[i].path.data : "",
+			  line->policies[i].path.len);
+		text_puts(&r->policies, "</code>");
+	}
+}
+
+static void add_list(struct text *out, const struct record_list *list)
+{
+	for (size_t i = 0; i < list->n && i < 64; i++) {
+		text_puts(out, "<li>");
+		html_escaped(out, list->items[i].data, list->items[i].len);
+		text_puts(out, "</li>");
+	}
+}
+
+static void add_end(struct page_run *r, const struct record_line *line)
+{
+	r->has_end = true;
+	r->status = line->status;
+	r->signal = line->signal;
+	r->complete = line->complete;
+	r->told_accesses = line->accesses;
+	r->told_refusals = line->refusals;
+	r->lost_lines = line->lost_lines;
+	add_list(&r->lost, &line->lost);
+	add_list(&r->unwatched, &line->unwatched);
+}
+
+int log_page_add(struct log_page *p, const struct record_line *line, bool matches)
+{
+	struct page_run *r;
+	int32_t process;
+
+	if (!p->in_file || line->run != p->run) {
+		p->in_file = true;
+		p->run = line->run;
+		if (p->n_runs == PAGE_RUNS_MAX) {
+			p->more_runs++;
+			return 0;
+		}
+		p->runs[p->n_runs] = run_new();
+		if (!p->runs[p->n_runs])
+			return -ENOMEM;
+		p->n_runs++;
+	}
+	if (p->more_runs)
+		return 0;
+	r = p->runs[p->n_runs - 1];
+	r->lines++;
+	r->matching += matches;
+	if (r->start_us < 0)
+		r->start_us = line->time_us;
+	if (line->time_us > r->last_us)
+		r->last_us = line->time_us;
+	if (line->type == RECORD_START)
+		add_start(r, line);
+	if (line->type == RECORD_END)
+		add_end(r, line);
+	process = process_of(r, line);
+	return line->type == RECORD_ACCESS && matches ? add_access(r, line, process) : 0;
+}
+
+int log_page_end_file(struct log_page *p, const char *file, const struct record_state *state)
+{
+	struct page_file *grown = realloc(p->files, (p->n_files + 1) * sizeof(*grown));
+
+	p->in_file = false;
+	if (!grown)
+		return -ENOMEM;
+	p->files = grown;
+	grown[p->n_files].name = strdup(file);
+	if (!grown[p->n_files].name)
+		return -ENOMEM;
+	grown[p->n_files++].state = *state;
+	return 0;
+}

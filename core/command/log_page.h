@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What a page of `sluice log --html` is made of: collected by log_page.c, written by log_html*.c.
+ *
+ * Everything is bounded, since the record is the target's; what a bound leaves out is counted.
+ */
+#pragma once
+#include "core/command/log_html.h"
+
+enum {
+	PAGE_RUNS_MAX = 32,
+	PAGE_PROCESSES_MAX = 50000, /* kept */
+	PAGE_TREE_MAX = 2000,       /* shown */
+	PAGE_DEPTH_MAX = 64,
+	PAGE_PATHS_MAX = 200000,
+	PAGE_DIRS_SHOWN = 150,
+	PAGE_KINDS_MAX = 20000,
+	PAGE_DENIALS_SHOWN = 50,
+	PAGE_ADDRESSES_SHOWN = 50,
+	PAGE_REFUSED_ROWS = 2000,
+	PAGE_OTHER_ROWS = 3000,
+	PAGE_BARS_SHOWN = 60,
+	PAGE_BUCKETS = 480,
+	PAGE_ARGS_MAX = 300, /* bytes of a command line */
+};
+
+struct page_process {
+	pid_t pid, ppid;
+	int64_t first_us, last_us;
+	uint32_t exe;          /* number in strings */
+	char *args;            /* what it claims its arguments are, or NULL */
+	uint32_t earlier[4];   /* what it executed before, the last of them */
+	unsigned n_earlier;
+	uint64_t accesses, refused;
+	bool seen, exited;     /* not SEEN: only a child told of it */
+	int status, signal;
+	int32_t parent, first_child, last_child, next; /* indices, -1: none */
+	unsigned depth;
+	uint64_t tree_refused, tree_processes; /* with all beneath; filled in for the writer */
+};
+
+struct page_path {
+	opset done, refused; /* what was done, and what was not let */
+	uint64_t accesses;
+	bool missing;
+};
+
+/* Refusals that differ only in time and process. */
+struct page_kind {
+	enum op op;
+	uint32_t target, rule, rule_text, by, detail, exe; /* numbers in strings */
+	uint32_t exe2; /* another program, or 0 */
+	bool is_address, more_exes;
+	int err;
+	uint64_t count;
+	int64_t first_us;
+};
+
+struct page_row {
+	int64_t time_us;
+	uint32_t process, target, target2, rule; /* target2: 0 if there is none */
+	uint32_t syscall, op_word;
+	enum log_verdict verdict;
+	int err;
+	uint64_t count;
+};
+
+struct page_address {
+	uint32_t address, exe;
+	enum op op;
+	uint64_t allowed, refused;
+};
+
+struct page_buckets {
+	int64_t width_us; /* of a bucket */
+	uint32_t allowed[PAGE_BUCKETS], refused[PAGE_BUCKETS];
+};
+
+struct page_run {
+	struct log_table strings; /* number 0 is "" */
+	struct places places;     /* who was at home */
+
+	/* start */
+	bool has_start;
+	uint32_t argv, cwd, name, sluice, kernel, run_id;
+	int64_t uid, start_us, last_us;
+	struct text policies; /* HTML */
+
+	/* end */
+	bool has_end;
+	int status, signal, complete;
+	uint64_t told_accesses, told_refusals, lost_lines;
+	struct text lost, unwatched; /* HTML list items */
+
+	struct log_table pids; /* pid to the number that is the index in LATEST */
+	uint32_t *latest;
+	size_t latest_cap;
+	struct page_process *processes;
+	size_t n_processes, processes_cap;
+	uint64_t more_processes;
+	pid_t root_ppid;
+	int32_t first_root, last_root;
+
+	struct log_table path_keys, kind_keys, row_keys, address_keys;
+	struct page_path *paths;
+	struct page_kind *kinds;
+	struct page_row *rows;
+	struct page_address *addresses;
+	size_t paths_cap, kinds_cap, rows_cap, addresses_cap;
+	uint64_t more_paths, more_kinds, more_rows, more_addresses;
+	size_t refused_rows;
+
+	uint64_t accesses, refused, missing, moves, lines, matching;
+	struct page_buckets buckets;
+};
+
+struct page_file {
+	char *name;
+	struct record_state state;
+};
+
+struct log_page {
+	const struct log_filter *filter;
+	struct page_run *runs[PAGE_RUNS_MAX];
+	size_t n_runs;
+	uint64_t more_runs;
+	bool in_file; /* lines of the present file belong to the last run */
+	uint64_t run; /* of the reader */
+	struct page_file *files;
+	size_t n_files;
+};
+
+/* Writing. All bytes that came from a record go through one of these two. */
+void html_escaped(struct text *out, const char *s, size_t len);
+/* A path with ~. */
+void html_path(const struct page_run *r, struct text *out, const char *path, size_t len);
+void html_string(const struct page_run *r, struct text *out, uint32_t number);
+void html_string_path(const struct page_run *r, struct text *out, uint32_t number);
+void html_program(const struct page_run *r, struct text *out, uint32_t exe);
+/* 1,234 */
+void html_number(struct text *out, uint64_t n);
+/* "12.5 ms", "3.20 s", "4 min 5 s" */
+void html_span(struct text *out, int64_t us);
+
+/* Fill in what is known only at the end, before anything is written. */
+void page_sum_up(struct page_run *r);
+
+void html_timeline(struct page_run *r, struct text *out);
+void html_tree(struct page_run *r, struct text *out);
+void html_denials(struct page_run *r, struct text *out);
+void html_directories(struct page_run *r, struct text *out);
+void html_addresses(struct page_run *r, struct text *out);
+void html_rows(struct page_run *r, struct text *out);
+
+extern const char page_style[], page_script[];
