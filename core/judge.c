@@ -48,7 +48,7 @@ static struct verdict decide_name(const struct request *q, const struct need *ne
 	return v.action > plain.action ? v : policy_decide_mkdir(q->sup->policy, name, len);
 }
 
-static struct verdict decide(const struct request *q, const struct need *need)
+struct verdict request_decide(const struct request *q, const struct need *need)
 {
 	const struct resolved *at = &q->at[need->which];
 	const struct verdict refused = {.action = ACTION_DENY, .err = EACCES};
@@ -84,7 +84,7 @@ void request_judge(struct request *q)
 	struct verdict worst = {.action = ACTION_ALLOW};
 
 	for (unsigned i = 0; i < q->n_needs; i++) {
-		struct verdict v = decide(q, &q->needs[i]);
+		struct verdict v = request_decide(q, &q->needs[i]);
 
 		if (i == 0 || strictness(v.action) > strictness(worst.action)) {
 			worst = v;
@@ -98,7 +98,7 @@ int request_next_ask(struct request *q, unsigned from)
 {
 	for (unsigned i = from; i < q->n_needs; i++) {
 		const struct need *need = &q->needs[i];
-		struct verdict v = decide(q, need);
+		struct verdict v = request_decide(q, need);
 		bool asked = false;
 
 		/* Who may create it may fill it: that is one question. */
@@ -155,30 +155,4 @@ bool request_in_baseline(const struct request *q)
 			return false;
 	}
 	return true;
-}
-
-void request_observe(struct request *q, bool allowed, enum observed_by by, enum observed_reply reply, int err,
-		     const char *detail)
-{
-	const struct resolved *at = &q->at[q->decisive.which];
-	const struct resolved *other = &q->at[!q->decisive.which];
-	bool two = q->call->path2 && other->name_len;
-	struct access_event e = {
-		.pid = q->tid, .tid = q->tid, .call = q->call->name, .op = q->decisive.op,
-		.path = at->name_len ? at->name : NULL, .path_len = at->name_len,
-		.path2 = two ? other->name : NULL,
-		.path2_len = two ? other->name_len : 0,
-		.address = q->address[0] ? q->address : NULL,
-		.flags = (uint32_t)q->open_flags,
-		.exists = at->obj >= 0,
-		.allowed = allowed, .verdict = q->verdict, .by = by, .reply = reply,
-		.layer = reply == REPLY_CONTINUE ? LAYER_LANDLOCK : LAYER_SUPERVISOR,
-		.err = err, .detail = detail,
-	};
-
-	if (!e.path && !e.address && q->path[0].len) {
-		e.path = q->path[0].bytes;
-		e.path_len = q->path[0].len;
-	}
-	observe_access(q->sup->observer, &e);
 }

@@ -43,9 +43,17 @@ bool request_in_baseline(const struct request *q);
  * outcome bounded by the target's own domain? Not without Landlock, nor for an open that could be made one
  * that reads where the plan's reads are loose. */
 bool request_is_bounded(const struct request *q);
-/* Tell the observer. ERR is what the target sees, 0 unknown. */
+/* The verdict on one need. */
+struct verdict request_decide(const struct request *q, const struct need *need);
+/* Tell the observer of a refusal. ERR is what the target sees, 0 unknown. (request_observe.c) */
 void request_observe(struct request *q, bool allowed, enum observed_by by, enum observed_reply reply, int err,
 		     const char *detail);
+/* For records: each need of what was allowed. */
+void request_observe_allowed(struct request *q, enum observed_reply reply);
+/* For records: the call fails with ERR before anything is judged; what it looked for in vain. */
+void request_observe_failed(struct request *q, int err, enum observed_reply reply);
+/* For records: the program, what the process says of it, and the interpreters that the kernel adds. */
+void request_observe_exec(struct request *q);
 
 /* The families: decode, copy, resolve, state needs, set perform. 0: judge it now; 1: answered already;
  * -errno: what the target gets. */
@@ -62,6 +70,7 @@ int ids_prepare(struct request *q);
 int confine_prepare(struct request *q);
 int pid_prepare(struct request *q);
 int pass_prepare(struct request *q);
+int chdir_prepare(struct request *q);
 
 /* The target's umask, for what is created on its behalf; sets this thread's own (CLONE_FS unshared). */
 int request_take_umask(const struct request *q);

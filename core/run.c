@@ -109,6 +109,7 @@ static int load(struct run *run)
 		.supervisor = can_supervise(&run->features),
 		.unsupervised = why_unsupervised(&run->features),
 		.ptrace_exec = run->features.ptrace,
+		.record = o->record || o->record_fd, .record_stat = o->record_stat,
 	};
 	if (policy_plan(run->policy, &caps, &run->plan, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
@@ -139,7 +140,7 @@ static int watchers(struct run *run)
 	const struct run_options *o = run->options;
 	struct observer_config observer = {
 		.policy = run->policy, .plan = run->plan, .record_path = o->record, .stats_path = o->stats,
-		.run_name = o->name, .argv = o->argv, .verbose = o->verbose, .quiet = o->quiet,
+		.record_fd = o->record_fd, .looks = o->record_stat, .tmpdir = run->tmpdir, .run_name = o->name, .argv = o->argv, .verbose = o->verbose, .quiet = o->quiet,
 	};
 	struct asker_config asker = {
 		.timeout_s = o->prompt_timeout_s, .terminal = o->prompt == PROMPT_TTY,
@@ -323,6 +324,8 @@ static int run_all(struct run *run, int *ret_wstatus)
 	collect(run, &stats);
 	refusals = observer_refusals(run->observer);
 	observer_finish(run->observer, wstatus, &stats);
+	if (run->options->ended)
+		run->options->ended(run->options->ctx, wstatus);
 	*ret_wstatus = wstatus;
 	if (WIFSIGNALED(wstatus))
 		return 128 + WTERMSIG(wstatus);

@@ -30,6 +30,11 @@ struct run_options {
 	unsigned prompt_timeout_s;
 	bool die_by_ptrace;
 	const char *record, *stats, *name;
+	int record_fd;    /* 0: none; instead of `record`: a regular file that nobody else can reach, taken over */
+	bool record_stat; /* every look at a name is recorded, too */
+	/* When the record and the summary are written. It may be NULL. */
+	void (*ended)(void *ctx, int wstatus);
+	void *ctx;
 	bool fail_denied, verbose, quiet;
 	unsigned workers; /* 0: default */
 	enum backend backend;

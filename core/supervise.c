@@ -23,7 +23,7 @@ static int (*const prepare[CALL_CLASS_COUNT])(struct request *q) = {
 	[CALL_OPEN] = open_prepare,    [CALL_EXEC] = exec_prepare,     [CALL_NAME] = name_prepare,
 	[CALL_TRUNCATE] = truncate_prepare, [CALL_META] = meta_prepare, [CALL_STAT] = stat_prepare,
 	[CALL_WATCH] = watch_prepare,  [CALL_CONNECT] = connect_prepare, [CALL_BIND] = bind_prepare,
-	[CALL_CHDIR] = pass_prepare,   [CALL_IDS] = ids_prepare,       [CALL_CONFINE] = confine_prepare,
+	[CALL_CHDIR] = chdir_prepare,   [CALL_IDS] = ids_prepare,       [CALL_CONFINE] = confine_prepare,
 	[CALL_PID] = pid_prepare,
 };
 
@@ -211,8 +211,7 @@ static void allow(struct request *q)
 	bool in_baseline = request_in_baseline(q);
 
 	if (q->sup->wants_allowed || q->verdict.audit)
-		request_observe(q, true, q->verdict.rule ? BY_RULE : BY_DEFAULT,
-				in_baseline ? REPLY_CONTINUE : REPLY_EMULATE, 0, NULL);
+		request_observe_allowed(q, in_baseline ? REPLY_CONTINUE : REPLY_EMULATE);
 	/* Safe: whatever path the kernel reads now, the target's domain grants no more than the policy. */
 	if (in_baseline) {
 		reply_continue(q);
@@ -254,10 +253,29 @@ static void leave_to_baseline(struct request *q)
  * that can't be read (EACCES) and a target that is gone stay refusals. */
 static void answer_error(struct request *q, int err)
 {
-	if (request_is_bounded(q) && q->boundable && err != EACCES && err != ESRCH)
+	bool kernel = request_is_bounded(q) && q->boundable && err != EACCES && err != ESRCH;
+
+	request_observe_failed(q, err, kernel ? REPLY_CONTINUE : REPLY_ERRNO);
+	if (kernel)
 		reply_continue(q);
 	else
 		reply_errno(q, err);
+}
+
+/* Trapped for the record alone. R is what prepare said. Safe: without the record the call would not be
+ * trapped at all. */
+static void see(struct request *q, int r)
+{
+	if (r == 0)
+		request_observe_allowed(q, REPLY_CONTINUE);
+	else if (r < 0)
+		request_observe_failed(q, -r, REPLY_CONTINUE);
+	reply_continue(q);
+}
+
+static bool is_seen_only(const struct request *q)
+{
+	return q->sup->plan->seen_only[q->call->class];
 }
 
 static bool takes_names(const struct request *q)
@@ -278,13 +296,17 @@ void supervise_notification(void *ctx, struct worker *w, const struct seccomp_no
 	}
 	if (takes_names(q))
 		meet_target(q);
-	if (q->baseline_only) {
+	if (q->baseline_only && q->sup->wants_allowed)
+		observe_lost(q->sup->observer, "calls of a process that confined itself or changed its view");
+	if (q->baseline_only && !is_seen_only(q)) {
 		leave_to_baseline(q);
 		request_done(q);
 		return;
 	}
-	r = prepare[q->call->class](q);
-	if (r < 0) {
+	r = q->baseline_only ? 1 : prepare[q->call->class](q);
+	if (is_seen_only(q)) {
+		see(q, r);
+	} else if (r < 0) {
 		answer_error(q, -r);
 	} else if (r == 0) {
 		request_judge(q);

@@ -70,6 +70,7 @@ struct request {
 	/* the decision */
 	struct verdict verdict;
 	struct need decisive;
+	uint64_t began_ns; /* for the record; 0: nobody wants to know */
 	unsigned next_need; /* questions: where to go on when this one is answered */
 	bool answered;
 	bool creates; /* what is judged is not there */
@@ -79,7 +80,7 @@ struct request {
 	uint64_t open_flags, open_mode, open_resolve;
 	void *extra; /* malloc'ed, freed with the request */
 	size_t extra_len;
-	char address[64]; /* of a refused connect or bind, printable */
+	char address[128]; /* of a refused or recorded connect or bind, as text */
 	int fd; /* a duplicate of a target's descriptor, or -EBADF */
 
 	/* what is to be done once it is allowed: replies exactly once */

@@ -74,6 +74,8 @@ struct plan_caps {
 	const char *unsupervised; /* why not, for the error; NULL: this process has a supervisor already */
 	bool lines;       /* the rows of `explain --plan` are wanted */
 	bool ptrace_exec; /* exec-holes checked can be kept */
+	bool record;      /* metadata and connections are to be seen, too, where nothing is to be decided */
+	bool record_stat; /* and every look at a name: stat, access, readlink, chdir, watches */
 };
 
 struct grant {
@@ -118,6 +120,9 @@ struct plan {
 	struct plan_alias *aliases;
 	size_t n_aliases;
 	bool trap[CALL_CLASS_COUNT]; /* beyond what must always be trapped or refused */
+	/* Trapped for the record alone: without it these would run unseen, so they are let through whatever
+	 * is found, and nothing is granted by that. */
+	bool seen_only[CALL_CLASS_COUNT];
 	enum trap_opens opens;
 	/* The kernel executes only what Landlock lets be read. Where exec is allowed and reading is kept by
 	 * the supervisor (a pattern, a record), READ_FILE is granted all the same and every open is trapped

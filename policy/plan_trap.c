@@ -209,6 +209,28 @@ static void set_traps(struct planner *p, const struct wishes *w)
 			plan->trap[CALL_CONNECT] = plan->trap[CALL_BIND] = true;
 }
 
+static void see(struct plan *plan, enum call_class class)
+{
+	plan->seen_only[class] = !plan->trap[class];
+	plan->trap[class] = true;
+}
+
+/* Beside what has to be decided: what a record is to hold. Where such a class is not trapped already, all
+ * that it can do is allowed everywhere. */
+static void set_traps_for_record(struct planner *p)
+{
+	static const enum call_class looks[] = {CALL_STAT, CALL_WATCH, CALL_CHDIR};
+
+	if (!p->caps->supervisor)
+		return;
+	if (p->caps->record) {
+		see(p->plan, CALL_META);
+		see(p->plan, CALL_CONNECT);
+	}
+	for (unsigned i = 0; p->caps->record_stat && i < sizeof(looks) / sizeof(looks[0]); i++)
+		see(p->plan, looks[i]);
+}
+
 int planner_traps(struct planner *p)
 {
 	struct wishes w = {.free = free_ops(p)};
@@ -222,5 +244,6 @@ int planner_traps(struct planner *p)
 		globs_are_inexact(p);
 	p->inexact |= w.asked | w.audited;
 	set_traps(p, &w);
+	set_traps_for_record(p);
 	return 0;
 }

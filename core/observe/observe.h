@@ -24,6 +24,7 @@ struct access_event {
 	const char *address; /* connect, bind: printable */
 	uint32_t flags;
 	int exists;          /* 1, 0, -1 unknown */
+	bool is_dir;         /* what exists, or is made, is a directory */
 	bool allowed;
 	struct verdict verdict;
 	enum observed_by by;
@@ -38,6 +39,9 @@ struct observer_config {
 	const struct policy *policy;
 	const struct plan *plan;
 	const char *record_path; /* NULL: none */
+	int record_fd;           /* 0: none; instead of a path: a regular file, taken over */
+	bool looks;              /* stat and the like are among the accesses */
+	const char *tmpdir;      /* of the run; may be NULL */
 	const char *stats_path;
 	const char *run_name;
 	char *const *argv;
@@ -52,8 +56,16 @@ bool observer_wants_allowed(const struct observer *o);
 void observe_access(struct observer *o, const struct access_event *e);
 /* Something was not seen or not done as it should: counted, in the summary, marks records incomplete. */
 void observe_lost(struct observer *o, const char *what);
-/* A process executed or ended (records; lets the summary name processes). */
-void observe_exec(struct observer *o, pid_t pid, const char *path, size_t len);
+/* A task is about to execute PATH. The words and the directory are its own claim. */
+struct exec_event {
+	pid_t pid;
+	const char *path;
+	size_t path_len;
+	const char *const *argv; /* NULL-terminated, or NULL */
+	bool argv_cut;           /* there is more than is told */
+	const char *cwd;         /* NULL: unknown */
+};
+void observe_exec(struct observer *o, const struct exec_event *e);
 /* How many refusals that are not quiet there were so far. */
 uint64_t observer_refusals(const struct observer *o);
 

@@ -9,6 +9,7 @@
 #include "core/observe/record.h"
 #include "core/observe/recorder.h"
 #include "core/observe/summary.h"
+#include "core/observe/tasks.h"
 #include "core/run.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct observer {
 	struct observer_config config;
 	struct places places;
 	struct recorder *recorder; /* NULL: none */
+	struct tasks *tasks;       /* with a recorder */
 	int stats_fd;
 	bool stats_regular;
 	char run[24];
@@ -104,13 +106,19 @@ int observer_new(const struct observer_config *config, struct observer **ret, st
 			goto fail;
 		}
 	}
-	if (config->record_path) {
-		r = recorder_new(config->record_path, &o->recorder);
-		if (r < 0) {
+	if (config->record_path || config->record_fd) {
+		r = config->record_fd ? recorder_new_fd(config->record_fd, true, &o->recorder)
+				      : recorder_new(config->record_path, &o->recorder);
+		if (r < 0 && config->record_path) {
 			open_error(ret_error, "--record", config->record_path, r);
 			goto fail;
 		}
 		write_start(o);
+		r = tasks_new(o->recorder, &o->tasks);
+		if (r < 0) {
+			open_error(ret_error, "--record", "processes can't be followed", r);
+			goto fail;
+		}
 	}
 	*ret = o;
 	return 0;
@@ -130,11 +138,19 @@ static bool is_missing(const struct access_event *e)
 	return e->err == ENOENT && e->exists == 0;
 }
 
-static void record_event(struct observer *o, const struct access_event *e, const char *exe)
+/* Who it was, for a line of the record. */
+static void look(struct observer *o, pid_t tid, struct task_view *ret)
+{
+	tasks_look(o->tasks, tid, ret);
+	if (ret->lost)
+		observe_lost(o, "processes: too many to follow at once");
+}
+
+static void record_event(struct observer *o, const struct access_event *e, const struct task_view *task)
 {
 	struct text line = {0};
 
-	record_task(&line, e->pid, e->tid, exe);
+	record_task(&line, task->pid, e->tid, task->ppid, task->exe[0] ? task->exe : NULL);
 	record_access(&line, e);
 	if (line.failed)
 		observe_lost(o, "lines of the record: no memory");
@@ -145,16 +161,19 @@ static void record_event(struct observer *o, const struct access_event *e, const
 
 void observe_access(struct observer *o, const struct access_event *e)
 {
-	bool refused = !e->allowed && !is_missing(e);
-	char exe[PATH_MAX];
-	bool known;
+	bool refused = !e->allowed && !is_missing(e), known;
+	struct task_view task;
 
 	if (!refused && !o->recorder)
 		return;
-	known = task_exe(e->pid, exe, sizeof(exe));
 	atomic_fetch_add_explicit(&o->accesses, 1, memory_order_relaxed);
-	if (o->recorder)
-		record_event(o, e, known ? exe : NULL);
+	if (o->recorder) {
+		look(o, e->tid, &task);
+		record_event(o, e, &task);
+		known = task.exe[0];
+	} else {
+		known = task_exe(e->pid, task.exe, sizeof(task.exe));
+	}
 	if (!refused || e->verdict.quiet)
 		return;
 	if (e->err == EXDEV) { /* who renames copies then, and each copy is judged by itself */
@@ -162,7 +181,7 @@ void observe_access(struct observer *o, const struct access_event *e)
 		return;
 	}
 	atomic_fetch_add_explicit(&o->refusals, 1, memory_order_relaxed);
-	tally_add(o->tally, e, known ? exe : NULL);
+	tally_add(o->tally, e, known ? task.exe : NULL);
 }
 
 static void count_loss(struct observer *o, const char *what)
@@ -197,15 +216,17 @@ void observe_lost(struct observer *o, const char *what)
 	text_done(&line);
 }
 
-void observe_exec(struct observer *o, pid_t pid, const char *path, size_t len)
+void observe_exec(struct observer *o, const struct exec_event *e)
 {
 	struct text line = {0};
-	char exe[PATH_MAX];
+	struct task_view task;
 
 	if (!o->recorder)
 		return;
-	record_task(&line, pid, pid, task_exe(pid, exe, sizeof(exe)) ? exe : NULL);
-	json_field(&line, "path", path, len);
+	look(o, e->pid, &task);
+	tasks_executes(o->tasks, e->pid);
+	record_task(&line, task.pid, e->pid, task.ppid, task.exe[0] ? task.exe : NULL);
+	record_exec(&line, e);
 	if (!line.failed)
 		recorder_add(o->recorder, "exec", line.data, line.len);
 	text_done(&line);
@@ -292,6 +313,7 @@ static void end_record(struct observer *o, struct record_ending *ending, char *r
 	struct text line = {0};
 	int err = 0;
 
+	tasks_drain(o->tasks);
 	recorder_drain(o->recorder);
 	ending->lost_lines = recorder_lost(o->recorder, &err);
 	record_end(&line, ending);
@@ -359,6 +381,7 @@ void observer_free(struct observer *o)
 {
 	if (!o)
 		return;
+	tasks_free(o->tasks);
 	recorder_free(o->recorder);
 	if (o->stats_fd >= 0)
 		close(o->stats_fd);

@@ -3,6 +3,7 @@
  */
 #include "core/observe/record.h"
 #include "core/cleanup.h"
+#include "core/resolve_literal.h"
 #include "core/run.h"
 
 #include <assert.h>
@@ -119,6 +120,7 @@ static void put_run(struct text *out, const struct observer_config *config, cons
 
 void record_start(struct text *out, const struct observer_config *config, const char *run)
 {
+	_cleanup_free_ char *home = home_directory();
 	struct utsname uts;
 
 	put_run(out, config, run);
@@ -127,18 +129,19 @@ void record_start(struct text *out, const struct observer_config *config, const 
 	if (config->plan)
 		json_field_u64(out, "landlock_abi", (uint64_t)config->plan->landlock_abi);
 	json_field_u64(out, "uid", getuid());
+	json_field_puts(out, "home", home);
+	json_field_puts(out, "tmpdir", config->tmpdir);
+	json_field_bool(out, "looks", config->looks);
 	put_policies(out, config->policy);
 	put_descriptors(out);
 }
 
-void record_task(struct text *out, pid_t pid, pid_t tid, const char *exe)
+void record_task(struct text *out, pid_t pid, pid_t tid, pid_t ppid, const char *exe)
 {
-	pid_t parent = task_parent(pid);
-
 	json_field_u64(out, "pid", (uint64_t)pid);
 	json_field_u64(out, "tid", (uint64_t)tid);
-	if (parent > 0)
-		json_field_u64(out, "ppid", (uint64_t)parent);
+	if (ppid > 0)
+		json_field_u64(out, "ppid", (uint64_t)ppid);
 	json_field_puts(out, "exe", exe);
 }
 
@@ -155,6 +158,8 @@ void record_access(struct text *out, const struct access_event *e)
 	json_field_u64(out, "flags", e->flags);
 	if (e->exists >= 0)
 		json_field_bool(out, "exists", e->exists > 0);
+	if (e->is_dir)
+		json_field_bool(out, "dir", true);
 	json_field_puts(out, "verdict", e->allowed ? "allow" : "deny");
 	json_field_puts(out, "by", by_words[e->by]);
 	json_field_puts(out, "reply", reply_words[e->reply]);
@@ -172,6 +177,15 @@ void record_access(struct text *out, const struct access_event *e)
 	json_field_puts(out, "detail", e->detail);
 	json_field_u64(out, "count", 1);
 	json_field_u64(out, "dur_us", e->dur_ns / 1000);
+}
+
+void record_exec(struct text *out, const struct exec_event *e)
+{
+	json_field(out, "path", e->path, e->path_len);
+	json_field_list(out, "argv", e->argv);
+	if (e->argv_cut)
+		json_field_bool(out, "argv_cut", true);
+	json_field_puts(out, "cwd", e->cwd);
 }
 
 static void put_status(struct text *out, int wstatus)

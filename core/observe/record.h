@@ -8,10 +8,12 @@
 
 /* Fields of a `start` line. RUN is this run's own id. */
 void record_start(struct text *out, const struct observer_config *config, const char *run);
-/* Who: pid, tid, ppid, exe. EXE may be NULL. */
-void record_task(struct text *out, pid_t pid, pid_t tid, const char *exe);
+/* Who: pid, tid, ppid, exe. PPID 0 and EXE NULL: unknown. */
+void record_task(struct text *out, pid_t pid, pid_t tid, pid_t ppid, const char *exe);
 /* What: the rest of an `access` line. */
 void record_access(struct text *out, const struct access_event *e);
+/* What an `exec` line holds beside. */
+void record_exec(struct text *out, const struct exec_event *e);
 struct record_ending {
 	int wstatus;
 	uint64_t accesses, refusals, lost_lines;

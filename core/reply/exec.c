@@ -43,13 +43,11 @@ int exec_prepare(struct request *q)
 		return r;
 	if (r < 0) {
 		/* The kernel's errno (a PATH search asks for many that are missing). */
+		request_observe_failed(q, -r, REPLY_CONTINUE);
 		reply_continue(q);
 		return 1;
 	}
 	request_need(q, OP_EXEC, 0);
-	request_judge(q);
-	if (q->verdict.action == ACTION_ALLOW)
-		observe_exec(q->sup->observer, q->tid, q->at[0].name, q->at[0].name_len);
 	q->boundable = true;
 	q->perform = perform_exec;
 	return 0;

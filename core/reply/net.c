@@ -60,6 +60,10 @@ static void describe(struct request *q, const struct address *a)
 	} else if (a->any.sa_family == AF_INET6 && a->len >= 24) {
 		inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
 		snprintf(q->address, sizeof(q->address), "[%s]:%u", host, ntohs(a->in6.sin6_port));
+	} else if (a->any.sa_family == AF_UNIX) {
+		int n = (int)(a->len - offsetof(struct sockaddr_un, sun_path)) - 1;
+
+		snprintf(q->address, sizeof(q->address), "unix:@%.*s", n > 0 ? n : 0, a->un.sun_path + 1);
 	} else {
 		snprintf(q->address, sizeof(q->address), "family %u", a->any.sa_family);
 	}
@@ -70,8 +74,11 @@ static int refuse_address(struct request *q, enum op op, const struct address *a
 	int err;
 
 	q->verdict = policy_decide_net(q->sup->policy, op);
-	if (q->verdict.action == ACTION_ALLOW)
+	if (q->verdict.action == ACTION_ALLOW) {
+		if (q->sup->wants_allowed)
+			describe(q, a);
 		return 0;
+	}
 	err = q->verdict.err ? q->verdict.err : EACCES;
 	describe(q, a);
 	q->decisive = (struct need){.op = op};
@@ -140,6 +147,26 @@ static int take_socket(struct request *q)
 	return r == -ENOTSOCK || r >= 0 ? r : -ENOTSOCK;
 }
 
+/* For records: a datagram to where any may go. */
+static void see_peer(struct request *q, const struct address *a)
+{
+	int r = 0;
+
+	if (!q->sup->wants_allowed)
+		return;
+	if (a->any.sa_family != AF_UNIX || is_abstract(a)) {
+		describe(q, a);
+	} else {
+		take_sun_path(q, a);
+		r = request_resolve(q, 0, RESOLVE_FOLLOW);
+		request_need(q, OP_CONNECT, 0);
+	}
+	if (r < 0)
+		request_observe_failed(q, -r, REPLY_CONTINUE);
+	else
+		request_observe_allowed(q, REPLY_CONTINUE);
+}
+
 int connect_prepare(struct request *q)
 {
 	bool send = q->call->nr == SYS_sendto;
@@ -164,6 +191,7 @@ int connect_prepare(struct request *q)
 	if (send && !policy_names_op(q->sup->policy, OP_CONNECT) &&
 	    policy_decide(q->sup->policy, OP_CONNECT, "/", 1).action == ACTION_ALLOW &&
 	    policy_decide_net(q->sup->policy, OP_CONNECT).action == ACTION_ALLOW) {
+		see_peer(q, a);
 		/* Safe: every peer is allowed. */
 		reply_continue(q);
 		return 1;
@@ -174,6 +202,7 @@ int connect_prepare(struct request *q)
 		r = refuse_address(q, OP_CONNECT, a);
 		if (r < 0)
 			return r;
+		see_peer(q, a);
 		/* Safe: the tree has no datagram socket of another family to swap in, the filter saw to
 		 * that, and to any internet address it may send. */
 		reply_continue(q);
@@ -185,8 +214,11 @@ int connect_prepare(struct request *q)
 		return 0;
 	if (domain != AF_UNIX || a->any.sa_family != AF_UNIX)
 		return refuse_address(q, OP_CONNECT, a);
-	if (is_abstract(a))
+	if (is_abstract(a)) {
+		if (q->sup->wants_allowed)
+			describe(q, a);
 		return check_abstract(q);
+	}
 	take_sun_path(q, a);
 	r = request_resolve(q, 0, RESOLVE_FOLLOW);
 	if (r < 0)

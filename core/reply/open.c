@@ -162,6 +162,22 @@ static void learn_missing(struct request *q)
 		cache_learn(q->sup->cache, &q->cache_key);
 }
 
+/* For records: an O_PATH open is a look at a name. */
+static void see_lookup(struct request *q)
+{
+	int r;
+
+	if (!q->sup->wants_allowed)
+		return;
+	r = resolve_open(q);
+	if (r < 0) {
+		request_observe_failed(q, -r, REPLY_CONTINUE);
+		return;
+	}
+	request_need(q, OP_STAT, 0);
+	request_observe_allowed(q, REPLY_CONTINUE);
+}
+
 int open_prepare(struct request *q)
 {
 	struct resolved *at = &q->at[0];
@@ -186,6 +202,7 @@ int open_prepare(struct request *q)
 	/* O_PATH opens nothing: what is done with the descriptor later is judged. Flags are in a register,
 	 * so the kernel will see the same. */
 	if ((q->open_flags & O_PATH) && q->call->nr != SYS_openat2) {
+		see_lookup(q);
 		reply_continue(q);
 		return 1;
 	}

@@ -243,8 +243,11 @@ static int decode(struct request *q, bool *ret_follow)
 		q->perform = perform_xattr;
 		return 0;
 	default:
-		/* Younger relatives (getxattrat, file_getattr, ...): callers fall back on these. */
-		return -ENOSYS;
+		/* Younger relatives (getxattrat, file_getattr, ...): callers fall back on these. Where they are
+		 * only seen the kernel does them; name_to_handle_at follows when told to. */
+		*ret_follow = q->call->nr == SYS_name_to_handle_at ? flags & AT_SYMLINK_FOLLOW
+								   : !(flags & AT_SYMLINK_NOFOLLOW);
+		return q->sup->plan->seen_only[CALL_STAT] ? 0 : -ENOSYS;
 	}
 }
 
@@ -268,6 +271,9 @@ int stat_prepare(struct request *q)
 		return r;
 	if (!reply_still_valid(q))
 		return -ESRCH;
+	/* Of a descriptor, not a name: nothing to be seen. */
+	if (q->path[0].len == 0 && q->sup->plan->seen_only[CALL_STAT])
+		return 1;
 	if (q->path[0].len == 0 && ((q->call->flags && (flags & AT_EMPTY_PATH)) ||
 				    (q->call->nr == SYS_readlinkat && dirfd != AT_FDCWD))) {
 		r = request_resolve_fd(q, 0, dirfd);

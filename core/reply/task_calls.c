@@ -16,11 +16,28 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-/* chdir and whatever else is trapped only to be noticed. Every later use of the cwd is judged. */
 int pass_prepare(struct request *q)
 {
 	reply_continue(q);
 	return 1;
+}
+
+/* Trapped for records only: a directory is looked for. Every later use of the cwd is judged. */
+int chdir_prepare(struct request *q)
+{
+	int r;
+
+	if (q->call->nr != SYS_chdir)
+		return pass_prepare(q);
+	r = request_copy_path(q, 0, q->call->path, AT_FDCWD);
+	if (r == 0 && !reply_still_valid(q))
+		r = -ESRCH;
+	if (r == 0)
+		r = request_resolve(q, 0, RESOLVE_FOLLOW);
+	if (r < 0)
+		return r;
+	request_need(q, OP_STAT, 0);
+	return 0;
 }
 
 /* set*id, capset, and the prctl calls that let capabilities fall at the next exec. The flag is up before

@@ -129,6 +129,7 @@ static void a_record_has_a_start_its_accesses_and_an_end(void **state)
 {
 	struct access_event e = event("/a \"b\"\n", false);
 	struct observer *o = observe(in_dir("r"), NULL);
+	const char *const words[] = {"cc", "-c", "a\n.c", NULL};
 	json_object *j;
 
 	(void)state;
@@ -137,10 +138,11 @@ static void a_record_has_a_start_its_accesses_and_an_end(void **state)
 	observe_access(o, &e);
 	e = event("/x\xff\xc3\xa4\033\xe2\x80\xae", true);
 	observe_access(o, &e);
-	observe_exec(o, getpid(), "/bin/cc", 7);
+	observe_exec(o, &(struct exec_event){.pid = getpid(), .path = "/bin/cc", .path_len = 7, .argv = words,
+					     .argv_cut = true, .cwd = "/w"});
 	finish(o, 2 << 8);
 	read_lines(in_dir("r"));
-	assert_int_equal(n_lines, 5);
+	assert_int_equal(n_lines, 6);
 	for (size_t i = 0; i < n_lines; i++) {
 		j = parse(i);
 		assert_int_equal(number_of(j, "seq"), i + 1);
@@ -154,6 +156,11 @@ static void a_record_has_a_start_its_accesses_and_an_end(void **state)
 	assert_int_equal(number_of(j, "uid"), getuid());
 	json_object_put(j);
 	j = parse(1);
+	assert_string_equal(text_of(j, "type"), "fork");
+	assert_int_equal(number_of(j, "pid"), getpid());
+	assert_int_equal(number_of(j, "ppid"), getppid());
+	json_object_put(j);
+	j = parse(2);
 	assert_string_equal(text_of(j, "path"), "/a \"b\"\n");
 	assert_null(text_of(j, "path_hex"));
 	assert_string_equal(text_of(j, "verdict"), "deny");
@@ -163,12 +170,14 @@ static void a_record_has_a_start_its_accesses_and_an_end(void **state)
 	assert_int_equal(number_of(j, "ppid"), getppid());
 	assert_non_null(strstr(text_of(j, "exe"), "test_observe"));
 	json_object_put(j);
-	j = parse(2);
+	j = parse(3);
 	assert_string_equal(text_of(j, "path_hex"), "2f78ffc3a41be280ae");
-	assert_null(strchr(lines[2], '\033'));
-	assert_null(strstr(lines[2], "\xe2\x80\xae"));
+	assert_null(strchr(lines[3], '\033'));
+	assert_null(strstr(lines[3], "\xe2\x80\xae"));
 	json_object_put(j);
-	j = parse(4);
+	assert_non_null(strstr(lines[4], "\"path\":\"/bin/cc\",\"argv\":[\"cc\",\"-c\",\"a\\n.c\"],\"argv_cut\":true,"
+					 "\"cwd\":\"/w\""));
+	j = parse(5);
 	assert_string_equal(text_of(j, "type"), "end");
 	assert_string_equal(text_of(j, "complete"), "true");
 	assert_int_equal(number_of(j, "refusals"), 1);
@@ -356,6 +365,17 @@ static void statistics_are_one_object(void **state)
 	json_object_put(j);
 }
 
+static size_t count_of(const char *type)
+{
+	char begin[64];
+	size_t n = 0;
+
+	snprintf(begin, sizeof(begin), "{\"type\":\"%s\"", type);
+	for (size_t i = 0; i < n_lines; i++)
+		n += strncmp(lines[i], begin, strlen(begin)) == 0;
+	return n;
+}
+
 static void *storm(void *arg)
 {
 	struct observer *o = arg;
@@ -384,7 +404,8 @@ static void threads_lose_nothing_and_keep_the_order_of_numbers(void **state)
 	assert_int_equal(observer_refusals(o), 8000);
 	finish(o, 1 << 8);
 	read_lines(in_dir("r"));
-	assert_int_equal(n_lines, 16002);
+	assert_int_equal(n_lines, 16003);
+	assert_int_equal(count_of("fork"), 1);
 	for (size_t i = 0; i < n_lines; i += 97) {
 		json_object *j = parse(i);
 

@@ -553,6 +553,36 @@ static void refuses_checked_exec_without_ptrace(void **state)
 	world_end(&w);
 }
 
+static void records_see_what_nothing_decides_and_let_it_through(void **state)
+{
+	const struct plan_caps caps = {.landlock_abi = 7, .supervisor = true, .record = true, .record_stat = true};
+	struct world w = {.tree = tree_new(HOME_TREE)};
+
+	(void)state;
+	assert_int_equal(plan_with(&w, "allow all /\nallow connect,bind *:*", caps), 0);
+	for (unsigned c = 0; c < CALL_CLASS_COUNT; c++)
+		assert_int_equal(w.plan->seen_only[c], c == CALL_META || c == CALL_STAT || c == CALL_WATCH ||
+							       c == CALL_CHDIR || c == CALL_CONNECT);
+	assert_true(w.plan->trap[CALL_STAT] && w.plan->trap[CALL_META] && w.plan->trap[CALL_CONNECT]);
+	world_end(&w);
+	/* What a rule speaks of is decided. */
+	w = (struct world){.tree = tree_new(HOME_TREE)};
+	assert_int_equal(plan_with(&w, "allow all /\ndeny stat,meta ~/.ssh", caps), 0);
+	assert_true(w.plan->trap[CALL_STAT] && w.plan->trap[CALL_META] && w.plan->trap[CALL_WATCH]);
+	assert_false(w.plan->seen_only[CALL_STAT] || w.plan->seen_only[CALL_META] || w.plan->seen_only[CALL_WATCH]);
+	world_end(&w);
+	/* A record alone does not look at every stat, and without one nothing more is trapped. */
+	w = (struct world){.tree = tree_new(HOME_TREE)};
+	assert_int_equal(plan_with(&w, "allow all /", (struct plan_caps){.landlock_abi = 7, .supervisor = true,
+									 .record = true}), 0);
+	assert_true(w.plan->seen_only[CALL_META] && !w.plan->trap[CALL_STAT]);
+	world_end(&w);
+	w = (struct world){.tree = tree_new(HOME_TREE)};
+	assert_int_equal(plan_with(&w, "allow all /", (struct plan_caps){.landlock_abi = 7, .supervisor = true}), 0);
+	assert_false(w.plan->trap[CALL_META] || w.plan->trap[CALL_STAT]);
+	world_end(&w);
+}
+
 static uint64_t kernel_rights(const struct world *w, const char *path)
 {
 	uint64_t rights = 0;
@@ -673,6 +703,7 @@ int main(void)
 		cmocka_unit_test(handles_the_net_by_verdict),
 		cmocka_unit_test(refuses_exec_rules_that_cannot_be_kept),
 		cmocka_unit_test(refuses_checked_exec_without_ptrace),
+		cmocka_unit_test(records_see_what_nothing_decides_and_let_it_through),
 		cmocka_unit_test(lets_the_kernel_read_what_it_executes),
 		cmocka_unit_test(compares_executions_where_a_pattern_refuses_them),
 		cmocka_unit_test(says_which_rule_needs_a_supervisor),
