@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bare [-t open,exec] [--] CMD...: runs CMD under the bare supervisor, the floor of what supervision costs.
+ * bare [-t open,exec] [-e two-step|send] [--] CMD...: runs CMD under the bare supervisor, the floor of what
+ * supervision costs. With -e it opens the files itself.
  */
 #include "bench/bare_supervisor.h"
 
@@ -12,15 +13,19 @@
 int main(int argc, char **argv)
 {
 	struct bare_call calls[16];
-	const char *names = "open";
+	const char *names = "open", *form = NULL;
 	int n, option, listener, status = 0, r;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "+t:")) != -1)
-		names = option == 't' ? optarg : "";
+	while ((option = getopt(argc, argv, "+t:e:")) != -1) {
+		if (option == 'e')
+			form = optarg;
+		else
+			names = option == 't' ? optarg : "";
+	}
 	n = bare_calls(names, calls, sizeof(calls) / sizeof(calls[0]));
-	if (n < 0 || optind == argc) {
-		fprintf(stderr, "usage: bare [-t open,exec] [--] CMD...\n");
+	if (n < 0 || optind == argc || (form && strcmp(form, "two-step") != 0 && strcmp(form, "send") != 0)) {
+		fprintf(stderr, "usage: bare [-t open,exec] [-e two-step|send] [--] CMD...\n");
 		return 125;
 	}
 	r = bare_start(calls, (size_t)n, argv + optind, &pid, &listener);
@@ -28,7 +33,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bare: %s\n", strerror(-r));
 		return 125;
 	}
-	bare_serve(listener, calls, (size_t)n);
+	if (form)
+		bare_serve_opens(listener, strcmp(form, "send") == 0 ? BARE_SEND : BARE_TWO_STEP);
+	else
+		bare_serve(listener, calls, (size_t)n);
 	if (waitpid(pid, &status, 0) < 0)
 		return 125;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

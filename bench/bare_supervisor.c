@@ -161,40 +161,98 @@ static bool hung_up(int listener)
 	return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP);
 }
 
-static void read_path(pid_t pid, uint64_t address)
+/* What lies on the path's page, at most PATH_READ bytes. */
+static ssize_t read_path(pid_t pid, uint64_t address, char path[PATH_READ])
 {
-	char path[PATH_READ];
 	size_t left = PAGE - (address & (PAGE - 1));
-	struct iovec local = {.iov_base = path, .iov_len = left < sizeof(path) ? left : sizeof(path)};
+	struct iovec local = {.iov_base = path, .iov_len = left < PATH_READ ? left : PATH_READ};
 	struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = local.iov_len};
+	ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
 
-	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) < 0)
-		return;
 	__asm__ volatile("" : : "r"(path) : "memory"); /* somebody might have looked at it */
+	return n;
+}
+
+/* False: nobody is left. */
+static bool receive(int listener, struct seccomp_notif *ret)
+{
+	for (;;) {
+		*ret = (struct seccomp_notif){0};
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, ret) == 0)
+			return true;
+		if (errno != EINTR && (errno != ENOENT || hung_up(listener)))
+			return false;
+	}
+}
+
+static void reply(int listener, uint64_t id, int64_t val, int err, unsigned flags)
+{
+	struct seccomp_notif_resp resp = {.id = id, .val = val, .error = err, .flags = flags};
+
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 }
 
 uint64_t bare_serve(int listener, const struct bare_call *calls, size_t n)
 {
+	struct seccomp_notif notif;
 	uint64_t served = 0;
+	char path[PATH_READ];
 
-	for (;;) {
-		struct seccomp_notif notif = {0};
-		struct seccomp_notif_resp resp;
+	while (receive(listener, &notif)) {
 		unsigned arg = 0;
 
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0) {
-			if (errno == EINTR || (errno == ENOENT && !hung_up(listener)))
-				continue;
-			return served;
-		}
 		for (size_t i = 0; i < n; i++)
 			if (calls[i].nr == notif.data.nr)
 				arg = calls[i].path_arg;
-		read_path((pid_t)notif.pid, notif.data.args[arg]);
+		read_path((pid_t)notif.pid, notif.data.args[arg], path);
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &notif.id) < 0)
 			continue;
-		resp = (struct seccomp_notif_resp){.id = notif.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-		ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+		reply(listener, notif.id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		served++;
 	}
+	return served;
+}
+
+static void hand_over(int listener, uint64_t id, int fd, bool cloexec, enum bare_form form)
+{
+	struct seccomp_notif_addfd addfd = {
+		.id = id,
+		.flags = form == BARE_SEND ? SECCOMP_ADDFD_FLAG_SEND : 0,
+		.srcfd = (uint32_t)fd,
+		.newfd_flags = cloexec ? O_CLOEXEC : 0,
+	};
+	int there = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+
+	close(fd);
+	if (there < 0)
+		reply(listener, id, 0, -errno, 0);
+	else if (form == BARE_TWO_STEP)
+		reply(listener, id, there, 0, 0);
+}
+
+uint64_t bare_serve_opens(int listener, enum bare_form form)
+{
+	struct seccomp_notif notif;
+	uint64_t served = 0;
+	char path[PATH_READ];
+
+	while (receive(listener, &notif)) {
+		int flags = (int)notif.data.args[2], fd;
+		ssize_t len = read_path((pid_t)notif.pid, notif.data.args[1], path);
+
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &notif.id) < 0)
+			continue;
+		served++;
+		if (notif.data.nr != SYS_openat || len <= 0 || !memchr(path, 0, (size_t)len) ||
+		    path[0] != '/' || (flags & (O_CREAT | __O_TMPFILE))) {
+			reply(listener, notif.id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+			continue;
+		}
+		fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			reply(listener, notif.id, 0, -errno, 0);
+		else
+			hand_over(listener, notif.id, fd, flags & O_CLOEXEC, form);
+	}
+	return served;
 }

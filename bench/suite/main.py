@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of sluice-bench."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+from suite import compare, page, registry, result, table, ways
+from suite.progress import Progress
+from suite.runner import Runner
+
+SUITE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(SUITE))
+DEFAULT_CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sluice-bench")
+
+DESCRIPTION = """\
+Measures what running a command under sluice costs, beside the bare kernel mechanism and other tools.
+
+  list     the benchmarks, the named sets and the ways
+  run      measure, print a table, write a result as JSON
+  compare  results against each other, as a table and as an HTML page
+"""
+
+
+class Usage(Exception):
+    pass
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise Usage("%s: %s (see %s --help)" % (self.prog, message, self.prog))
+
+
+def positive(text):
+    n = int(text)
+    if n < 1:
+        raise argparse.ArgumentTypeError("wants a number from 1 on")
+    return n
+
+
+def parser():
+    p = Parser(prog="sluice-bench", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = p.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    sub.add_parser("list", help="the benchmarks, sets and ways")
+
+    r = sub.add_parser("run", help="measure", description="Measures the named sets and benchmarks.")
+    r.add_argument("names", nargs="+", metavar="SET|NAME", help="see sluice-bench list")
+    r.add_argument("-o", "--output", metavar="FILE", help="the result; default: sluice-bench-DATE-TIME.json here")
+    r.add_argument("--rounds", type=positive, metavar="N", help="how often each way is measured")
+    r.add_argument("--quick", action="store_true", help="little of everything, 3 rounds: to see that it works")
+    r.add_argument("--ways", metavar="A,B", help="only these ways")
+    r.add_argument("--with", dest="with_", action="append", default=[], metavar="NAME=WORDS",
+                   help="one more way: a prefix of words; {policy}, {stats} and {cwd} are filled in")
+    r.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, metavar="N", help="make -jN in builds")
+    r.add_argument("--cache", metavar="DIR", default=DEFAULT_CACHE, help="keeps what builds have fetched")
+    r.add_argument("--work", metavar="DIR", help="where trees are built; default: TMPDIR or /tmp")
+    r.add_argument("--label", metavar="TEXT", help="what to call this result in comparisons")
+    r.add_argument("--build", metavar="DIR", help="a build directory of sluice: its programs are measured")
+    r.add_argument("--sluice", metavar="FILE", help="the sluice to measure")
+    r.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+    c = sub.add_parser("compare", help="results against each other",
+                       description="Compares results with the first of them.")
+    c.add_argument("files", nargs="+", metavar="FILE", help="results of sluice-bench run")
+    c.add_argument("--html", metavar="OUT", help="write a page with plots")
+    c.add_argument("--ways", metavar="A,B", help="only these ways")
+    return p
+
+
+def find_programs(a):
+    """Fill in a.sluice and a.programs: of --build, of the source tree's build, or installed."""
+    candidates = [a.build] if a.build else [os.path.join(TOP, "build")]
+    for build in candidates:
+        if os.access(os.path.join(build, "sluice"), os.X_OK):
+            a.sluice = a.sluice or os.path.join(os.path.abspath(build), "sluice")
+            a.programs = os.path.join(os.path.abspath(build), "bench")
+            return
+    if a.build:
+        raise Usage("--build %s: there is no sluice in it: ninja -C %s" % (a.build, a.build))
+    a.programs = os.path.join(os.path.dirname(SUITE), "programs")
+    a.sluice = a.sluice or shutil.which("sluice")
+    if not a.sluice:
+        raise Usage("there is no sluice: run scripts/setup, or name one with --build or --sluice")
+    if not os.path.isdir(a.programs):
+        raise Usage("the programs of the suite are missing (%s): install it whole, or use --build" % a.programs)
+
+
+def command_list():
+    rows = [("set", "", "what")]
+    for name, (what, members) in registry.SETS.items():
+        rows.append((name, "", "%s: %s" % (what, "everything below" if name == "all" else " ".join(members))))
+    for line in table.columns(rows):
+        print(line)
+    print()
+    rows = [("benchmark", "unit", "rounds", "what")] + [(b.name, b.unit, b.rounds, b.title) for b in registry.ALL]
+    for line in table.columns(rows, right=(2,)):
+        print(line)
+    print()
+    rows = [("way", "what")] + [(w.name, w.title) for w in ways.WAYS.values()]
+    for line in table.columns(rows):
+        print(line)
+    return 0
+
+
+def words_of(text, known, option):
+    if not text:
+        return None
+    words = text.split(",")
+    for w in words:
+        if w not in known:
+            raise Usage("%s: there is no way called %s (sluice-bench list shows all)" % (option, w))
+    return words
+
+
+def command_run(a):
+    try:
+        a.extra = [ways.add_way(text) for text in a.with_]
+        benchmarks = registry.choose(a.names)
+    except ValueError as e:
+        raise Usage(str(e)) from None
+    known = set(ways.WAYS).union(*(b.ways for b in benchmarks))
+    a.ways = words_of(a.ways, known, "--ways")
+    find_programs(a)
+    a.cache = os.path.abspath(a.cache)
+    if a.work and not os.path.isdir(a.work):
+        raise Usage("--work %s: there is no such directory" % a.work)
+    if not a.output:
+        a.output = time.strftime("sluice-bench-%Y%m%d-%H%M%S.json")
+    folder = os.path.dirname(os.path.abspath(a.output))
+    if not os.access(folder, os.W_OK):
+        raise Usage("-o %s: can't write in %s" % (a.output, folder))
+    progress = Progress(a.quiet)
+    load = os.getloadavg()[0]
+    if load > 0.5 and not a.quick:
+        progress.say("the machine is not idle (load %.1f): figures will be rough" % load)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    os.environ.setdefault("TMPDIR", tempfile.gettempdir())
+    runner = Runner(a, benchmarks, progress)
+    try:
+        status = runner.run()
+    except KeyboardInterrupt:
+        for line in table.show(runner.result):
+            print(line)
+        progress.say("interrupted; what was measured is in %s" % a.output)
+        return 130
+    for line in table.show(runner.result):
+        print(line)
+    progress.say("the result is in %s" % a.output)
+    if not any(w.get("samples") for b in runner.result["benchmarks"].values() for w in b["ways"].values()):
+        progress.say("nothing could be measured")
+        return 1
+    return status
+
+
+def command_compare(a):
+    if len(a.files) < 2 and not a.html:
+        raise Usage("compare wants two results, or one and --html")
+    results = [result.read(f) for f in a.files]
+    names = compare.labels(a.files, results)
+    only = a.ways.split(",") if a.ways else None
+    found = compare.compare(results, only)
+    for line in compare.show(names, results, found):
+        print(line)
+    if a.html:
+        text = page.page(names, results, found)
+        try:
+            with open(a.html, "w", encoding="utf-8") as f:
+                f.write(text)
+        except OSError as e:
+            raise Usage("--html %s: %s" % (a.html, e.strerror)) from None
+        print("sluice-bench: the page is in %s" % a.html, file=sys.stderr)
+    return 0
+
+
+def main():
+    try:
+        a = parser().parse_args()
+        if a.command == "list":
+            return command_list()
+        if a.command == "run":
+            return command_run(a)
+        if a.command == "compare":
+            return command_compare(a)
+        parser().print_help()
+        return 2
+    except (Usage, result.Bad) as e:
+        text = str(e)
+        print(text if text.startswith("sluice-bench") else "sluice-bench: " + text, file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except KeyboardInterrupt:
+        return 130

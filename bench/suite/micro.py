@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs of Google Benchmark: one a family of stages, each case a benchmark's way.
+
+A case is called CASE/way:WAY/ARGUMENTS, way:sluice if nothing is said; all ways of a case stand beside each other
+in the result. Repetitions are interleaved by Google Benchmark and count as rounds.
+"""
+
+import json
+import os
+
+from suite.measure import Broken, tail, timed
+from suite.storms import Benchmark
+
+
+class Micro(Benchmark):
+    """A program; its cases become entries of the result named PROGRAM/CASE."""
+
+    unit = "ns"
+    rounds, guess_s = 9, 20.0
+    bases = ("native", "bare")
+
+    def cases(self, ctx, rounds):
+        """{case: {way: [values by repetition]}}, in nanoseconds of wall time, and the seconds used."""
+        program = ctx.place.program(self.name.replace("micro-", "micro_"))
+        out = os.path.join(ctx.work, "micro.json")
+        argv = [program, "--benchmark_out=" + out, "--benchmark_out_format=json",
+                "--benchmark_repetitions=%d" % rounds, "--benchmark_enable_random_interleaving=true"]
+        if ctx.quick:
+            argv.append("--benchmark_min_time=0.01")
+        seconds, text = timed(argv, ctx.work, timeout=1800.0)
+        try:
+            with open(out, encoding="utf-8") as f:
+                found = json.load(f)["benchmarks"]
+        except (OSError, ValueError, KeyError):
+            raise Broken("%s left no result: %s" % (program, tail(text))) from None
+        cases = {}
+        scale = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
+        for entry in found:
+            if entry.get("run_type") != "iteration" or entry.get("error_occurred"):
+                continue
+            words = entry["run_name"].split("/")
+            way = next((w[4:] for w in words if w.startswith("way:")), "sluice")
+            case = "/".join(w for w in words if w not in ("real_time", "manual_time")
+                            and not w.startswith(("way:", "min_time:")))
+            value = entry["real_time"] * scale[entry["time_unit"]]
+            cases.setdefault(case, {}).setdefault(way, []).append(value)
+        return cases, seconds
+
+
+def _micro(name, title):
+    return type("Micro_" + name, (Micro,), {"name": "micro-" + name, "title": title})
+
+
+MICRO = [
+    _micro("notify", "how a notification is waited for and answered"),
+    _micro("stages", "read, resolve, look up, match, decide"),
+    _micro("start", "load a policy, plan, build the filter, make the ruleset"),
+    _micro("targets", "1, 2, 8 and 64 targets, idle and busy CPUs, pinned and free"),
+]

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON of a run: written whole or not at all, read with suspicion.
+
+{"format": "sluice-bench", "version": 1, ...}; bench/README.md has the schema. A reader takes what has its
+version; new members may be added without a new one.
+"""
+
+import json
+import math
+import os
+
+FORMAT, VERSION = "sluice-bench", 1
+
+
+class Bad(Exception):
+    """A file that is no result; says which and why."""
+
+
+def write(path, result):
+    """As a whole: a reader (or a power cut) never sees half of it."""
+    part = path + ".part"
+    with open(part, "w", encoding="utf-8") as f:
+        json.dump(result, f, indent=1, allow_nan=False)
+        f.write("\n")
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(part, path)
+
+
+def _must(path, condition, what):
+    if not condition:
+        raise Bad("%s: not a usable result of sluice-bench: %s" % (path, what))
+
+
+def _is_number(x):
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+
+
+def _check_way(path, where, way):
+    _must(path, isinstance(way, dict), "%s is no object" % where)
+    samples = way.get("samples", [])
+    _must(path, isinstance(samples, list), "%s.samples is no list" % where)
+    for i, s in enumerate(samples):
+        at = "%s.samples[%d]" % (where, i)
+        _must(path, isinstance(s, dict), "%s is no object" % at)
+        _must(path, _is_number(s.get("value")) and s["value"] >= 0, "%s.value is no number from 0 on" % at)
+        _must(path, isinstance(s.get("round"), int), "%s.round is no whole number" % at)
+
+
+def check(path, r):
+    _must(path, isinstance(r, dict), "the outermost value is no object")
+    if r.get("format") != FORMAT:
+        if "context" in r and "benchmarks" in r:
+            raise Bad("%s: this is JSON of Google Benchmark, not of sluice-bench run" % path)
+        if "results" in r and isinstance(r["results"], list):
+            raise Bad("%s: this is JSON of hyperfine, not of sluice-bench run" % path)
+        raise Bad("%s: JSON of something else: there is no \"format\": \"%s\"" % (path, FORMAT))
+    version = r.get("version")
+    _must(path, isinstance(version, int) and not isinstance(version, bool), "version is no whole number")
+    if version > VERSION:
+        raise Bad("%s: written by a newer sluice-bench (version %d of the format; this one reads %d)"
+                  % (path, version, VERSION))
+    _must(path, version == VERSION, "version %d of the format was never in use" % version)
+    _must(path, isinstance(r.get("machine"), dict), "there is no machine")
+    for key in ("kernel", "cpu"):
+        _must(path, isinstance(r["machine"].get(key), str), "machine.%s is no text" % key)
+    _must(path, isinstance(r.get("benchmarks"), dict), "there are no benchmarks")
+    for name, b in r["benchmarks"].items():
+        where = "benchmarks[%s]" % json.dumps(name)
+        _must(path, isinstance(b, dict), "%s is no object" % where)
+        _must(path, isinstance(b.get("unit"), str), "%s.unit is no text" % where)
+        _must(path, isinstance(b.get("ways"), dict), "%s.ways is no object" % where)
+        for way, w in b["ways"].items():
+            _check_way(path, "%s.ways[%s]" % (where, json.dumps(way)), w)
+    return r
+
+
+def read(path):
+    try:
+        with open(path, "rb") as f:
+            data = f.read()
+    except OSError as e:
+        raise Bad("%s: %s" % (path, e.strerror)) from None
+    if not data.strip():
+        raise Bad("%s: the file is empty" % path)
+    try:
+        r = json.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as e:
+        raise Bad("%s: no JSON: byte %d is not UTF-8" % (path, e.start)) from None
+    except json.JSONDecodeError as e:
+        if e.pos >= len(data.decode("utf-8").rstrip()):
+            raise Bad("%s: cut off: it ends in the middle, at line %d" % (path, e.lineno)) from None
+        raise Bad("%s:%d:%d: no JSON: %s" % (path, e.lineno, e.colno, e.msg)) from None
+    except RecursionError:
+        raise Bad("%s: no result: nested too deeply" % path) from None
+    return check(path, r)
+
+
+def values(way):
+    return [s["value"] for s in way.get("samples", [])]
+
+
+def by_round(way):
+    return {s["round"]: s["value"] for s in way.get("samples", [])}

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounds: every way once, one after the other, in a rotating order, so that what else the machine does hits
+all alike. Ratios are taken within a round. What is there is written after each benchmark, and when a run is
+interrupted.
+"""
+
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+from suite import machine, result, stats
+from suite.measure import Broken
+from suite.micro import Micro
+from suite.ways import WAYS, Absent, Place
+
+OTHERS_LIMIT = 0.10  # of a CPU, used by others
+STOLEN_LIMIT = 0.02  # of a CPU, taken by the hypervisor
+SPREAD_LIMIT = 0.10  # of native figures between rounds
+
+
+class Context:
+    """What benchmarks may look at."""
+
+    def __init__(self, options, place):
+        self.place, self.work = place, place.work
+        self.cache, self.quick, self.jobs = options.cache, options.quick, options.jobs
+        self.tree = None
+
+    def read_stats(self):
+        """The counters of the last run of sluice; Broken if it left none."""
+        try:
+            with open(self.place.stats, encoding="utf-8") as f:
+                return json.loads(f.read().splitlines()[-1])
+        except (OSError, ValueError, IndexError):
+            raise Broken("sluice left no statistics") from None
+
+
+def forget(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+class Runner:
+    def __init__(self, options, benchmarks, progress):
+        self.options, self.benchmarks, self.progress = options, benchmarks, progress
+        self.work = tempfile.mkdtemp(prefix="sluice-bench.", dir=options.work)
+        self.place = Place(options.sluice, options.programs, self.work)
+        self.ctx = Context(options, self.place)
+        self.failed = 0
+        self.result = {
+            "format": result.FORMAT, "version": result.VERSION, "complete": False,
+            "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "label": options.label,
+            "settings": {"rounds": options.rounds, "quick": options.quick, "jobs": options.jobs,
+                         "named": options.names, "ways": options.ways,
+                         "timer": "hyperfine, one run at a time" if shutil.which("hyperfine") else "wait4"},
+            "machine": machine.facts(),
+            "versions": {"sluice": machine.first_line([options.sluice, "--version"]), **machine.tool_versions()},
+            "doctor": self.doctor(),
+            "load_before": os.getloadavg(),
+            "noisy": [],
+            "absent": {},
+            "benchmarks": {},
+        }
+
+    def doctor(self):
+        try:
+            p = subprocess.run([self.options.sluice, "doctor", "--json"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, check=False)
+            return json.loads(p.stdout)
+        except (OSError, ValueError, subprocess.TimeoutExpired):
+            return None
+
+    # Writing ------------------------------------------------------------------------------------
+
+    def save(self, complete=False):
+        self.result["complete"] = complete
+        self.result["ended"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        self.result["load_after"] = os.getloadavg()
+        self.result["noisy"] = ["%s: %s" % (name, why) for name, b in self.result["benchmarks"].items()
+                                for why in b["noisy"]]
+        if self.options.output:
+            result.write(self.options.output, self.result)
+
+    # Planning -----------------------------------------------------------------------------------
+
+    def rounds_of(self, b):
+        return self.options.rounds or (min(b.rounds, 3) if self.options.quick else b.rounds)
+
+    def ways_of(self, b):
+        ways = list(b.ways)
+        if b.extra_ways:
+            ways += [w for w in self.options.extra if w not in ways]
+        if self.options.ways:
+            ways = [w for w in ways if w in self.options.ways or w.split(",")[0] in self.options.ways]
+        return ways
+
+    def plan(self):
+        for b in self.benchmarks:
+            steps = 1 if isinstance(b, Micro) else self.rounds_of(b) * len(self.ways_of(b))
+            guess = b.guess_s * (b.small / b.size if self.options.quick and b.size > 1 else 1)
+            self.progress.expect(b.name, steps, guess + 0.05)
+
+    # Running ------------------------------------------------------------------------------------
+
+    def run(self):
+        """0, or 1 if something was broken."""
+        try:
+            self.plan()
+            for b in self.benchmarks:
+                self.one(b)
+                self.progress.forget(b.name)
+                self.save()
+            self.save(complete=True)
+        except BaseException:
+            self.save()  # KeyboardInterrupt too: what is there stays
+            raise
+        finally:
+            self.progress.end()
+            shutil.rmtree(self.work, ignore_errors=True)
+        return 1 if self.failed else 0
+
+    def absent(self, name, why):
+        if self.result["absent"].get(name) != why:
+            self.progress.say("%s: left out: %s" % (name, why))
+            self.result["absent"][name] = why
+
+    def one(self, b):
+        self.progress.at("%s: preparing" % b.name, important=True)
+        try:
+            b.prepare(self.ctx)
+            if isinstance(b, Micro):
+                self.micro(b)
+                return
+            ways = self.present(b)
+        except Absent as e:
+            self.absent(b.name, str(e))
+            return
+        except Broken as e:
+            self.broken(b, self.entry(b), None, e)
+            return
+        if not ways:
+            return
+        entry = self.entry(b)
+        self.result["benchmarks"][b.name] = entry
+        rounds = self.rounds_of(b)
+        self.progress.expect(b.name, rounds * len(ways), b.guess_s)
+        before, looks = os.getloadavg()[0], []
+        try:
+            for number in range(rounds):
+                self.round(b, entry, ways, number, rounds, looks)
+        finally:
+            self.sum_up(b, entry, looks)
+            entry["load"] = [before, os.getloadavg()[0]]
+
+    def present(self, b):
+        found = []
+        for way in self.ways_of(b):
+            try:
+                b.check(self.ctx, way)
+                found.append(way)
+            except Absent as e:
+                self.absent(way, str(e))
+        return found
+
+    def entry(self, b, title=None):
+        return {"title": title or b.title, "unit": b.unit, "ways": {}, "ratios": {}, "noisy": []}
+
+    def round(self, b, entry, ways, number, rounds, looks):
+        shift = number % len(ways)
+        scope = b.begin_round(self.ctx)
+        if scope:
+            scope.__enter__()
+        try:
+            for place, way in enumerate(ways[shift:] + ways[:shift]):
+                if "failed" in entry["ways"].get(way, {}):
+                    continue
+                self.progress.at("%s: round %d of %d, %s" % (b.name, number + 1, rounds, way))
+                self.sample(b, entry, way, number, place, None if scope else looks)
+        finally:
+            if scope:
+                scope.__exit__(None, None, None)
+
+    def sample(self, b, entry, way, number, place, looks):
+        forget(self.place.stats)
+        forget(self.place.record)
+        began, activity = time.monotonic(), machine.Activity()
+        try:
+            s = b.sample(self.ctx, way)
+        except (Broken, Absent) as e:
+            self.broken(b, entry, way, e)
+            return
+        s.update(round=number, place=place)
+        self.add_counters(s)
+        if looks is not None:
+            looks.append((activity.since(), s))
+        entry["ways"].setdefault(way, self.new_way(way))["samples"].append(s)
+        self.progress.did(b.name, time.monotonic() - began)
+
+    def new_way(self, way):
+        known = WAYS.get(way.split(",")[0])
+        return {"title": known.title if known else way, "samples": []}
+
+    def add_counters(self, s):
+        """What sluice says of itself, where it ran once."""
+        if not os.path.exists(self.place.stats):
+            return
+        try:
+            c = self.ctx.read_stats()
+            s["supervisor_s"] = (c["supervisor_user_us"] + c["supervisor_system_us"]) / 1e6
+            s["supervisor_rss_kib"] = c["max_rss_kib"]
+            s["counters"] = {k: c[k] for k in ("notifications", "continued", "emulated", "refused", "cache_hits",
+                                               "cache_misses", "promotions", "slow_jobs", "errors", "workers")
+                             if k in c}
+        except (Broken, KeyError):
+            pass
+
+    def broken(self, b, entry, way, error):
+        self.failed += 1
+        text = str(error)[:2000]
+        self.progress.say("%s%s: BROKEN: %s" % (b.name, ", " + way if way else "", text))
+        self.result["benchmarks"][b.name] = entry
+        if way:
+            entry["ways"].setdefault(way, self.new_way(way))["failed"] = text
+        else:
+            entry["failed"] = text
+
+    def micro(self, b):
+        activity, began = machine.Activity(), time.monotonic()
+        try:
+            cases, seconds = b.cases(self.ctx, self.rounds_of(b))
+        except Broken as e:
+            self.broken(b, self.entry(b), None, e)
+            return
+        self.progress.did(b.name, time.monotonic() - began)
+        look = (activity.since(), seconds)
+        for case, ways in cases.items():
+            entry = self.entry(b, case)
+            for way, values in ways.items():
+                if self.options.ways and way not in self.options.ways:
+                    continue
+                entry["ways"][way] = {"title": WAYS[way].title if way in WAYS else way,
+                                      "samples": [{"round": i, "value": v} for i, v in enumerate(values)]}
+            if entry["ways"]:
+                self.result["benchmarks"]["%s/%s" % (b.name, case)] = entry
+                # Its spinners and sleepers are its own: only what was stolen counts as noise.
+                self.sum_up(b, entry, [(dict(look[0], others=0.0), seconds)])
+
+    # Summing up ---------------------------------------------------------------------------------
+
+    def sum_up(self, b, entry, looks):
+        ways = entry["ways"]
+        for way, w in ways.items():
+            values = result.values(w)
+            if not values:
+                continue
+            w["median"], w["min"], w["spread"] = stats.median(values), min(values), stats.spread(values)
+            for key in ("wall_s", "user_s", "sys_s", "supervisor_s"):
+                found = [s[key] for s in w["samples"] if key in s]
+                if found:
+                    w["median_" + key] = stats.median(found)
+            entry["ratios"][way] = {}
+            for base in b.bases:
+                if base != way and base in ways:
+                    r = stats.ratio(result.by_round(w), result.by_round(ways[base]))
+                    if r:
+                        entry["ratios"][way][base] = r
+        entry["noisy"] = self.noise(entry, looks)
+
+    def noise(self, entry, looks):
+        why = []
+        seconds = sum(look["seconds"] for look, _ in looks)
+        if seconds > 0.5:
+            others = sum(look["others"] for look, _ in looks) / seconds
+            stolen = sum(look["stolen"] for look, _ in looks) / seconds
+            if others > OTHERS_LIMIT:
+                why.append("other processes used %.0f %% of a CPU" % (100 * others))
+            if stolen > STOLEN_LIMIT:
+                why.append("the hypervisor took %.0f %% of a CPU" % (100 * stolen))
+        for way in ("native", "bare", "sluice"):
+            w = entry["ways"].get(way)
+            if w and w.get("spread", 0) > SPREAD_LIMIT:
+                why.append("%s varies by %.0f %% between rounds" % (way, 100 * w["spread"]))
+                break
+        return why

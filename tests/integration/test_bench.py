@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sluice-bench runs, and its results can be compared and can't be mistaken. No test looks at a time."""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+from harness import BUILD, LAYERS, SluiceCase, case
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+BENCH = os.path.join(TOP, "bench/sluice-bench")
+sys.path.insert(0, os.path.join(TOP, "bench"))
+
+
+def result(seed=1, benchmarks=("open",), scale=1.0, rounds=11, **more):
+    """A made-up result."""
+    rng = random.Random(seed)
+    made = {"format": "sluice-bench", "version": 1, "complete": True,
+            "machine": {"kernel": "6.1.0", "cpu": "A CPU", "cpus": 2}, "benchmarks": {}}
+    for name in benchmarks:
+        ways = {}
+        for way, value in (("native", 2.0), ("bare", 10.0), ("sluice", 11.0 * scale)):
+            ways[way] = {"samples": [{"round": i, "value": value * rng.uniform(0.97, 1.03)} for i in range(rounds)]}
+        made["benchmarks"][name] = {"title": name, "unit": "us", "ways": ways, "ratios": {}, "noisy": []}
+    made.update(more)
+    return made
+
+
+class BenchCase(SluiceCase):
+    def bench(self, *argv, **how):
+        if not os.path.exists(BENCH):
+            self.skip("there is no bench/sluice-bench beside these tests")
+        return self._run([sys.executable, "-B", BENCH, *argv], timeout=120, **how)
+
+    def put_result(self, name, value):
+        return self.put(name, value if isinstance(value, str) else json.dumps(value))
+
+    def assert_refused(self, content, *words):
+        """compare refuses it, names the file, and says what is wrong with it."""
+        good, bad = self.put_result("good.json", result()), self.put_result("bad.json", content)
+        for order in ([good, bad], [bad, good]):
+            r = self.bench("compare", *order)
+            self.assert_status(r, 2)
+            for word in ("bad.json", *words):
+                self.assertIn(word, r.err)
+            self.assertNotIn("Traceback", r.err)
+
+
+class Compare(BenchCase):
+    @case
+    def refuses_an_empty_file(self):
+        self.assert_refused("", "empty")
+
+    @case
+    def refuses_a_truncated_file(self):
+        text = json.dumps(result(), indent=1)
+        self.assert_refused(text[:len(text) // 2], "cut off")
+
+    @case
+    def refuses_what_is_no_json(self):
+        self.assert_refused("benchmarks: none\n", "bad.json:1:1", "no JSON")
+
+    @case
+    def refuses_bytes_that_are_no_text(self):
+        path = os.path.join(self.dir, "bad.json")
+        with open(path, "wb") as f:
+            f.write(b"\x7fELF\xff\xfe")
+        r = self.bench("compare", path, path)
+        self.assert_status(r, 2)
+        self.assertIn("not UTF-8", r.err)
+
+    @case
+    def names_foreign_json(self):
+        self.assert_refused({"context": {}, "benchmarks": []}, "Google Benchmark")
+        self.assert_refused({"results": []}, "hyperfine")
+        self.assert_refused({"a": 1}, "something else")
+        self.assert_refused([1, 2], "no object")
+
+    @case
+    def refuses_a_newer_version(self):
+        self.assert_refused(result(version=2), "newer", "version 2")
+
+    @case
+    def refuses_wrong_values_and_says_where(self):
+        bad = result()
+        bad["benchmarks"]["open"]["ways"]["sluice"]["samples"][3]["value"] = "fast"
+        self.assert_refused(bad, 'ways["sluice"].samples[3].value')
+        bad["benchmarks"]["open"]["ways"]["sluice"]["samples"][3] = {"round": 0, "value": float("nan")}
+        self.assert_refused(bad, "samples[3].value")
+        bad = result()
+        del bad["machine"]["kernel"]
+        self.assert_refused(bad, "machine.kernel")
+
+    @case
+    def names_a_file_that_is_not_there(self):
+        r = self.bench("compare", "nowhere.json", "nowhere.json")
+        self.assert_status(r, 2)
+        self.assertIn("nowhere.json: No such file", r.err)
+
+    @case
+    def finds_a_slower_way_and_only_that(self):
+        a = self.put_result("a.json", result(1))
+        b = self.put_result("b.json", result(2, scale=1.2))
+        r = self.bench("compare", a, b)
+        self.assert_status(r, 0)
+        rows = {line.split()[1]: line for line in r.out.splitlines() if line.startswith("open ")}
+        self.assertIn("* slower", rows["sluice"])
+        self.assertIn("no difference seen", rows["native"])
+        self.assertIn("no difference seen", rows["bare"])
+
+    @case
+    def calls_nothing_a_difference_with_few_rounds(self):
+        a = self.put_result("a.json", result(1, rounds=2))
+        b = self.put_result("b.json", result(2, rounds=2, scale=3))
+        self.assertIn("too few rounds", self.bench("compare", a, b).out)
+
+    @case
+    def says_that_machines_and_kernels_differ(self):
+        a = self.put_result("a.json", result(1))
+        other = result(2)
+        other["machine"].update(kernel="6.12.0")
+        b = self.put_result("b.json", other)
+        self.assertIn("Different kernels", self.bench("compare", a, b).out)
+        other["machine"].update(cpu="Another CPU")
+        b = self.put_result("b.json", other)
+        self.assertIn("Different machines", self.bench("compare", a, b).out)
+
+    @case
+    def says_what_only_one_result_has(self):
+        a = self.put_result("a.json", result(1, benchmarks=("open", "exec")))
+        b = self.put_result("b.json", result(2))
+        self.assertIn("exec: only in a", self.bench("compare", a, b).out)
+
+    @case
+    def says_that_a_result_is_noisy_or_incomplete(self):
+        a = self.put_result("a.json", result(1, complete=False))
+        b = self.put_result("b.json", result(2, noisy=["open: native varies by 20 % between rounds"]))
+        out = self.bench("compare", a, b).out
+        self.assertIn("A is incomplete", out)
+        self.assertIn("native varies", out)
+
+
+class Statistics(BenchCase):
+    @case
+    def the_test_agrees_with_tables(self):
+        from suite import stats
+
+        # Two-sided exact p of complete separation: 2 / C(10, 5).
+        self.assertAlmostEqual(stats.mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]), 2 / 252)
+        # U = 2: of the orders, one has U = 0, one U = 1, two U = 2.
+        self.assertAlmostEqual(stats.mann_whitney([1, 2, 5, 6, 3.5], [4, 7, 8, 9, 10]), 2 * 4 / 252)
+        self.assertAlmostEqual(stats.mann_whitney([1, 1, 1, 1], [1, 1, 1, 1]), 1.0)
+
+    @case
+    def the_interval_belongs_to_the_test(self):
+        from suite import stats
+
+        rng = random.Random(7)
+        for _ in range(200):
+            a = [rng.gauss(10, 1) for _ in range(8)]
+            b = [rng.gauss(11, 1) for _ in range(9)]
+            _, low, high = stats.quotient(a, b)
+            self.assertEqual(stats.mann_whitney(a, b) < 0.05, not low <= 1 <= high)
+
+    @case
+    def the_interval_of_a_median_covers_it(self):
+        from suite import stats
+
+        rng, covered = random.Random(3), 0
+        self.assertIsNone(stats.median_interval([1, 2, 3, 4]))
+        for _ in range(1000):
+            low, high, level = stats.median_interval([rng.expovariate(1) for _ in range(11)])
+            self.assertGreaterEqual(level, 0.93)
+            covered += low <= 0.6931 <= high
+        self.assertGreater(covered, 930)
+
+
+class Runs(BenchCase):
+    def run_bench(self, *argv, **how):
+        if not os.path.exists(os.path.join(BUILD, "bench/open-loop")):
+            self.skip("the programs of bench/ are not beside this build")
+        return self.bench("run", "--build", BUILD, *argv, **how)
+
+    @case
+    def the_smallest_set_runs_and_compares(self):
+        r = self.run_bench("ci", "--quick", "--rounds", "1", "-o", "out.json")
+        self.assert_status(r, 0)
+        with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+            found = json.load(f)
+        self.assertTrue(found["complete"])
+        for name in ("open", "open-emulated", "exec", "start"):
+            ways = found["benchmarks"][name]["ways"]
+            self.assertTrue(ways["native"]["samples"])
+            self.assertTrue(any(w.startswith("sluice") for w in ways), ways.keys())
+            for way, w in ways.items():
+                self.assertNotIn("failed", w, way)
+        self.assertGreater(found["benchmarks"]["open"]["ways"]["sluice"]["samples"][0]["counters"]["notifications"],
+                           1000)
+        r = self.bench("compare", "out.json", "out.json", "--html", "page.html")
+        self.assert_status(r, 0)
+
+    @case
+    def a_command_that_breaks_is_said_and_the_rest_goes_on(self):
+        r = self.run_bench("open", "--quick", "--rounds", "1", "--ways", "native,odd",
+                           "--with", "odd=sh -c [\\ $1\\ =\\ true\\ ]", "-o", "out.json")
+        self.assertIn(r.status, (0, 1), r)
+        with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+            self.assertTrue(json.load(f)["benchmarks"]["open"]["ways"]["native"]["samples"])
+
+    @case
+    def what_is_absent_is_said_and_left_out(self):
+        r = self.run_bench("open", "--quick", "--rounds", "1", "--with", "gone=/no/such/tool", "-o", "out.json")
+        self.assert_status(r, 0)
+        self.assertIn("gone: left out", r.err)
+        with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+            self.assertIn("gone", json.load(f)["absent"])
+
+    @case
+    def an_interrupted_run_keeps_what_it_has(self):
+        if not os.path.exists(os.path.join(BUILD, "bench/open-loop")):
+            self.skip("the programs of bench/ are not beside this build")
+        p = self.start([sys.executable, "-B", BENCH, "run", "open", "fork-storm", "--build", BUILD, "--rounds", "400",
+                        "--ways", "native,bare,sluice", "-o", "out.json"])
+        time.sleep(4)
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=30)
+        self.assertEqual(p.returncode, 130, out + err)
+        self.assertIn("INCOMPLETE", out)
+        with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+            found = json.load(f)
+        self.assertFalse(found["complete"])
+        self.assertTrue(found["benchmarks"]["open"]["ways"]["native"]["samples"])
+        self.assertIn("incomplete", self.bench("compare", "out.json", "out.json").out)
+
+    @case
+    def mistakes_are_named(self):
+        for argv, word in ((["opne"], "did you mean open?"), (["open", "--ways", "x"], "no way called x"),
+                           (["open", "--with", "x"], "--with x: write"), (["open", "--rounds", "0"], "from 1 on"),
+                           (["open", "-o", "/no/where.json"], "can't write")):
+            r = self.bench("run", *argv)
+            self.assert_status(r, 2)
+            self.assertIn(word, r.err)
+            self.assertNotIn("Traceback", r.err)
+
+    @case
+    def list_shows_sets_benchmarks_and_ways(self):
+        r = self.bench("list")
+        self.assert_status(r, 0)
+        for word in ("floor", "open-emulated", "tinyconfig", "bare-addfd-send"):
+            self.assertIn(word, r.out)
+
+
+if LAYERS != "auto":  # it measures all modes itself: once is enough
+    del Compare, Statistics, Runs
