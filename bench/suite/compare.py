@@ -2,8 +2,8 @@
 """Results against the first of them.
 
 Times are compared by the Mann-Whitney test and the Hodges-Lehmann ratio; a difference counts (marked "*") if
-the p, adjusted for all comparisons of these two results after Benjamini and Hochberg, is below 0.05. The
-cost over native is compared beside, since only that means something between different machines.
+the p, adjusted for all comparisons of these two results after Benjamini and Hochberg, is below 0.05 and neither
+of the two was noisy. The cost over native is compared beside, since only that means something between different machines.
 """
 
 import os
@@ -27,8 +27,8 @@ def labels(files, results):
 class Cell:
     """One way of one benchmark in result number I against the same in the first."""
 
-    def __init__(self, i, name, way, unit, a, b, over_a, over_b):
-        self.i, self.name, self.way, self.unit = i, name, way, unit
+    def __init__(self, i, name, way, unit, a, b, over_a, over_b, noisy):
+        self.i, self.name, self.way, self.unit, self.noisy = i, name, way, unit, noisy
         self.median_a, self.median_b = stats.median(a), stats.median(b)
         self.ratio, self.low, self.high = stats.quotient(a, b)
         self.p = stats.mann_whitney(a, b)
@@ -37,14 +37,16 @@ class Cell:
         self.over_a, self.over_b = over_a, over_b
 
     def differs(self):
-        return not self.few and self.q < ALPHA
+        """A test knows chance, not what else the machine did: where it was noisy nothing counts."""
+        return not self.few and not self.noisy and self.q < ALPHA
 
     def verdict(self):
         if self.few:
             return "too few rounds"
-        if not self.differs():
+        if self.q >= ALPHA:
             return "no difference seen"
-        return "slower" if self.ratio > 1 else "faster"
+        words = ("less", "more") if self.unit == "MiB" else ("faster", "slower")
+        return words[self.ratio > 1] + (", but noisy" if self.noisy else "")
 
 
 def over_native(b, way):
@@ -69,7 +71,8 @@ def compare(results, only=None):
                     continue
                 va, vb = result.values(w), result.values(other["ways"].get(way, {}))
                 if va and vb:
-                    mine.append(Cell(i, name, way, b["unit"], va, vb, over_native(b, way), over_native(other, way)))
+                    mine.append(Cell(i, name, way, b["unit"], va, vb, over_native(b, way), over_native(other, way),
+                                     bool(b.get("noisy") or other.get("noisy"))))
         for cell, q in zip(mine, stats.adjusted([c.p for c in mine])):
             cell.q = q
         cells += mine
@@ -125,15 +128,16 @@ def remarks(names, results):
         yield ("different kernels", ["%s: %s" % (n, r["machine"]["kernel"]) for n, r in zip(names, results)])
     for n, r in zip(names, results):
         if not r.get("complete", True):
-            yield "%s is incomplete: its run was interrupted" % n, []
-        if r.get("noisy"):
-            yield "%s is noisy" % n, r["noisy"]
+            yield "incomplete, its run was interrupted: " + n, []
+        noisy = ["%s: %s" % (name, ", ".join(b["noisy"])) for name, b in r["benchmarks"].items() if b.get("noisy")]
+        if noisy:
+            yield "noisy: " + n, noisy
         if (r.get("settings") or {}).get("quick"):
-            yield "%s was measured with --quick: figures are rough" % n, []
+            yield "rough, since measured with --quick: " + n, []
         failed = ["%s, %s" % (b, w) for b, e in r["benchmarks"].items() for w, x in e["ways"].items() if "failed" in x]
         failed += [b for b, e in r["benchmarks"].items() if e.get("failed")]
         if failed:
-            yield "%s: broken" % n, failed
+            yield "broken: " + n, failed
 
 
 def show(names, results, cells):

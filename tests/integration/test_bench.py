@@ -4,9 +4,11 @@
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
+import xml.etree.ElementTree
 
 from harness import BUILD, LAYERS, SluiceCase, case
 
@@ -137,10 +139,39 @@ class Compare(BenchCase):
     @case
     def says_that_a_result_is_noisy_or_incomplete(self):
         a = self.put_result("a.json", result(1, complete=False))
-        b = self.put_result("b.json", result(2, noisy=["open: native varies by 20 % between rounds"]))
-        out = self.bench("compare", a, b).out
-        self.assertIn("A is incomplete", out)
-        self.assertIn("native varies", out)
+        other = result(2, scale=2)
+        other["benchmarks"]["open"]["noisy"] = ["native varies by 20 %"]
+        out = self.bench("compare", a, self.put_result("b.json", other)).out
+        self.assertIn("Incomplete, its run was interrupted: a", out)
+        self.assertIn("open: native varies", out)
+        self.assertIn("slower, but noisy", out)
+        self.assertNotIn("* slower", out)
+
+
+class Page(BenchCase):
+    @case
+    def shows_every_benchmark_and_needs_nothing_else(self):
+        names = ("open", "exec", 'odd <b>&"name"')
+        a = self.put_result("a.json", result(1, benchmarks=names))
+        b = self.put_result("b.json", result(2, benchmarks=names, scale=1.3, label="<script>alert(1)</script>"))
+        self.assert_status(self.bench("compare", a, b, "--html", "page.html"), 0)
+        with open(os.path.join(self.dir, "page.html"), encoding="utf-8") as f:
+            text = f.read()
+        self.assertNotIn("<script", text)
+        self.assertNotIn("<b>&\"name", text)
+        for word in ("href", "src=", "@import", "url("):
+            self.assertNotIn(word, text)
+        plots = re.findall(r"<svg viewBox=\"0 0 .*?</svg>", text, re.S)
+        self.assertEqual(len(plots), 1 + len(names))
+        for plot in plots:
+            xml.etree.ElementTree.fromstring(plot)  # well-formed
+            self.assertIn("class=\"label\"", plot)  # the axis says what it is
+
+    @case
+    def shows_a_single_result_too(self):
+        a = self.put_result("a.json", result(1))
+        self.assert_status(self.bench("compare", a, "--html", "page.html"), 0)
+        self.assertGreater(os.path.getsize(os.path.join(self.dir, "page.html")), 5000)
 
 
 class Statistics(BenchCase):
@@ -233,7 +264,7 @@ class Runs(BenchCase):
             found = json.load(f)
         self.assertFalse(found["complete"])
         self.assertTrue(found["benchmarks"]["open"]["ways"]["native"]["samples"])
-        self.assertIn("incomplete", self.bench("compare", "out.json", "out.json").out)
+        self.assertIn("Incomplete", self.bench("compare", "out.json", "out.json").out)
 
     @case
     def mistakes_are_named(self):
@@ -254,4 +285,4 @@ class Runs(BenchCase):
 
 
 if LAYERS != "auto":  # it measures all modes itself: once is enough
-    del Compare, Statistics, Runs
+    del Compare, Page, Statistics, Runs
