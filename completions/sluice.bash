@@ -38,6 +38,7 @@ _sluice_has_value()
 	case $1 in
 	-p | --allow | --ask | --deny | --never | --report | --layers | --prompt | --prompt-timeout) ;;
 	--on-death | --record | --stats | --name | --workers | --backend) ;;
+	-o | --undeclared | --from) ;;
 	--verdict | --op | --path | --exe | --pid | --domain | --rule | --since | --until | --group | --html) ;;
 	*) return 1 ;;
 	esac
@@ -96,6 +97,7 @@ _sluice()
 {
 	local policy_options="-p --allow --ask --deny --never --report --layers"
 	local run_options="--prompt --prompt-timeout --on-death --record --stats --name --fail-denied --workers --backend -v -q --help"
+	local trace_options="--inputs --outputs --missing --undeclared --system --fail-undeclared -o --json -0 -v --record --from --name --help"
 	local log_options="--verdict --op --path --exe --pid --descendants --domain --rule --since --until --group -f --follow --json --html --help"
 	local ops="read list write create delete exec meta stat connect bind"
 	local words=() line=${COMP_LINE:0:COMP_POINT} cur last i ended=
@@ -108,7 +110,7 @@ _sluice()
 	last=$((${#words[@]} - 1))
 	cur=${words[last]}
 	if ((last == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run explain log doctor help --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run explain trace log doctor help --help --version" -- "$cur")
 		return
 	fi
 	for ((i = 2; i < last; i++)); do
@@ -137,6 +139,17 @@ _sluice()
 			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
 		fi
 		;;
+	trace)
+		if ((i < last)); then
+			_sluice_command "${words[i]}"
+		elif [[ -z $ended && $cur == --*=* ]]; then
+			_sluice_value "${cur%%=*}" "${cur#*=}"
+		elif [[ -z $ended && $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$policy_options $trace_options" -- "$cur")
+		else
+			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+		fi
+		;;
 	explain)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$policy_options --plan -v --help" -- "$cur")
@@ -155,7 +168,7 @@ _sluice()
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run explain log doctor" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run explain trace log doctor" -- "$cur") ;;
 	doctor) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur") ;;
 	esac
 }

@@ -11,7 +11,7 @@ end
 # Are the options of `sluice run` still being typed, and not yet the command?
 function __sluice_before_command
     set -l words (commandline -opc)
-    test (count $words) -ge 2; and test $words[2] = run; or return 1
+    test (count $words) -ge 2; and contains -- $words[2] run trace; or return 1
     set -l skip 0
     for w in $words[3..-1]
         if test $skip = 1
@@ -20,7 +20,7 @@ function __sluice_before_command
         end
         switch $w
             case -p --allow --ask --deny --never --report --layers --prompt --prompt-timeout \
-                --on-death --record --stats --name --workers --backend
+                --on-death --record --stats --name --workers --backend -o --undeclared --from
                 set skip 1
             case --
                 return 1
@@ -40,7 +40,7 @@ function __sluice_command
     while test $at -lt (count $words)
         switch $words[$at]
             case -p --allow --ask --deny --never --report --layers --prompt --prompt-timeout \
-                --on-death --record --stats --name --workers --backend
+                --on-death --record --stats --name --workers --backend -o --undeclared --from
                 set at (math $at + 2)
             case --
                 set at (math $at + 1)
@@ -72,11 +72,13 @@ end
 
 set -l explain '__fish_seen_subcommand_from explain; and not __fish_seen_subcommand_from run'
 set -l policy "__sluice_before_command; or begin; $explain; end"
-set -l run __sluice_before_command
+set -l run "__sluice_before_command; and __fish_seen_subcommand_from run"
+set -l trace "__sluice_before_command; and __fish_seen_subcommand_from trace"
 
 complete -c sluice -f
 complete -c sluice -n __fish_use_subcommand -a run -d 'Run a command under a policy'
 complete -c sluice -n __fish_use_subcommand -a explain -d 'Say what a policy decides'
+complete -c sluice -n __fish_use_subcommand -a trace -d 'Say what a command touches'
 complete -c sluice -n __fish_use_subcommand -a log -d 'Show what is in a record'
 complete -c sluice -n __fish_use_subcommand -a doctor -d 'Say what this kernel can do'
 complete -c sluice -n __fish_use_subcommand -a help -d 'The options of a command'
@@ -104,12 +106,26 @@ complete -c sluice -n $run -l backend -x -a 'auto uring epoll' -d 'How to wait'
 complete -c sluice -n $run -s v -d 'Show the whole summary'
 complete -c sluice -n $run -s q -d 'Show no summary'
 
-complete -c sluice -n '__fish_seen_subcommand_from run' -a '(__sluice_command)'
+complete -c sluice -n $trace -l inputs -d 'Files read or executed'
+complete -c sluice -n $trace -l outputs -d 'What was made or changed'
+complete -c sluice -n $trace -l missing -d 'Names looked for in vain'
+complete -c sluice -n $trace -l undeclared -r -F -d 'Inputs that are not in this list'
+complete -c sluice -n $trace -l system -d 'Undeclared files of the system, too'
+complete -c sluice -n $trace -l fail-undeclared -d 'Exit 1 if an input is not declared'
+complete -c sluice -n $trace -s o -r -F -d 'Write there'
+complete -c sluice -n $trace -l json -d 'JSON lines'
+complete -c sluice -n $trace -s 0 -d 'Exact names and NULs'
+complete -c sluice -n $trace -s v -d 'A digest with all names'
+complete -c sluice -n $trace -l record -r -F -d 'Keep the record'
+complete -c sluice -n $trace -l from -r -F -d 'Tell of a recorded run'
+complete -c sluice -n $trace -l name -x -d 'What to call this run'
+
+complete -c sluice -n '__fish_seen_subcommand_from run trace' -a '(__sluice_command)'
 complete -c sluice -n $explain -s v -d 'Show all'
 complete -c sluice -n $explain -l plan -d 'Which layer enforces each rule'
 complete -c sluice -n $explain -a 'read list write create delete exec meta stat connect bind'
 complete -c sluice -n $explain -F
-complete -c sluice -n '__fish_seen_subcommand_from help' -a 'run explain log doctor'
+complete -c sluice -n '__fish_seen_subcommand_from help' -a 'run explain trace log doctor'
 complete -c sluice -n '__fish_seen_subcommand_from doctor' -l json -d 'One JSON object'
 
 set -l log '__fish_seen_subcommand_from log; and not __fish_seen_subcommand_from run'

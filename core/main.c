@@ -21,13 +21,14 @@ static const struct {
 } commands[] = {
 	{"run", command_run},
 	{"explain", command_explain},
+	{"trace", command_trace},
 	{"log", command_log},
 	{"doctor", command_doctor},
 };
 
-static const char *const known_names[] = {"run", "explain", "log", "doctor", "help", NULL};
+static const char *const known_names[] = {"run", "explain", "trace", "log", "doctor", "help", NULL};
 /* Names that the language of sluice has reserved. */
-static const char *const later_names[] = {"trace", "learn", "ask", "ps", "rule", "serve", NULL};
+static const char *const later_names[] = {"learn", "ask", "ps", "rule", "serve", NULL};
 
 static bool has_word(const char *const *words, const char *word)
 {

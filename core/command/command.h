@@ -8,3 +8,4 @@ int command_run(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_log(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_trace(int argc, char **argv);
