@@ -82,7 +82,8 @@ static bool is_regular(const char *file)
 {
 	struct stat st;
 
-	return (strcmp(file, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(file, &st)) == 0 && S_ISREG(st.st_mode);
+	return (strcmp(file, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(file, &st)) == 0 &&
+	       S_ISREG(st.st_mode);
 }
 
 /* Was the file that is followed replaced by another, as each run does? */
@@ -153,7 +154,7 @@ static int read_file(struct log *l, const char *file)
 			complain(file, "was replaced: the new one follows");
 	} while (err == 1);
 	state = record_state(r);
-	if (record_trouble(state, trouble, sizeof(trouble))) {
+	if (err == 0 && record_trouble(state, trouble, sizeof(trouble))) {
 		l->damaged = true;
 		complain(file, "%s", trouble);
 	}

@@ -12,7 +12,10 @@
 enum { PIDS_MAX = 1 << 22 }; /* the kernel's bound */
 
 const char *const log_verdict_words[] = {
-	[LOG_ALLOW] = "allow", [LOG_DENY] = "deny", [LOG_MISSING] = "missing", [LOG_UNDECIDED] = NULL,
+	[LOG_ALLOW] = "allow",
+	[LOG_DENY] = "deny",
+	[LOG_MISSING] = "missing",
+	[LOG_UNDECIDED] = NULL,
 };
 
 enum log_verdict log_verdict_of(const struct record_line *line)
@@ -84,7 +87,8 @@ static bool has_pid(const struct log_filter *f, const struct record_line *line)
 
 static bool is_path_of(const struct pattern *p, struct record_bytes path)
 {
-	return path.len && path.data[0] == '/' && path.len < PATH_MAX && pattern_object(p, path.data, path.len);
+	return path.len && path.data[0] == '/' && path.len < PATH_MAX &&
+	       pattern_object(p, path.data, path.len);
 }
 
 static bool has_path(const struct log_filter *f, const struct record_line *line)
@@ -125,8 +129,8 @@ static bool has_rule(const struct log_filter *f, struct record_bytes rule)
 
 		if (strncmp(rule.data, f->rules[i], len) != 0)
 			continue;
-		if (!rule.data[len] ||
-		    (rule.data[len] == ':' && strspn(rule.data + len + 1, "0123456789") == rule.len - len - 1))
+		if (!rule.data[len] || (rule.data[len] == ':' &&
+					strspn(rule.data + len + 1, "0123456789") == rule.len - len - 1))
 			return true;
 	}
 	return false;

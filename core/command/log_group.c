@@ -21,7 +21,8 @@ struct log_groups {
 };
 
 static const char *const group_words[] = {
-	[GROUP_PATH] = "path", [GROUP_DIR] = "dir", [GROUP_EXE] = "exe", [GROUP_OP] = "op", [GROUP_RULE] = "rule",
+	[GROUP_PATH] = "path", [GROUP_DIR] = "dir",   [GROUP_EXE] = "exe",
+	[GROUP_OP] = "op",     [GROUP_RULE] = "rule",
 };
 
 size_t log_dir_len(const char *path, size_t len)
@@ -136,7 +137,8 @@ static int by_count(const void *a, const void *b)
 	return x->number < y->number ? -1 : 1;
 }
 
-static void put_key(const struct log_groups *g, const struct log_view *v, struct text *out, struct record_bytes key)
+static void put_key(const struct log_groups *g, const struct log_view *v, struct text *out,
+		    struct record_bytes key)
 {
 	const char *tab = g->by == GROUP_RULE ? memchr(key.data, '\t', key.len) : NULL;
 
@@ -154,7 +156,8 @@ static void put_key(const struct log_groups *g, const struct log_view *v, struct
 	}
 }
 
-static void put_text(const struct log_groups *g, const struct log_view *v, struct text *out, const struct sum *s)
+static void put_text(const struct log_groups *g, const struct log_view *v, struct text *out,
+		     const struct sum *s)
 {
 	char ops[128];
 
@@ -207,8 +210,8 @@ int log_groups_write(const struct log_groups *g, const struct log_view *v, bool 
 		qsort(sorted, g->table.n, sizeof(*sorted), by_count);
 	}
 	if (!json && g->table.n)
-		fprintf(f, "accesses  refused  missing         ms  %s%s\n", g->by == GROUP_OP ? "" : "ops          ",
-			group_words[g->by]);
+		fprintf(f, "accesses  refused  missing         ms  %s%s\n",
+			g->by == GROUP_OP ? "" : "ops          ", group_words[g->by]);
 	for (size_t i = 0; sorted && i < g->table.n; i++) {
 		text_reset(&out);
 		if (json)
@@ -224,9 +227,9 @@ int log_groups_write(const struct log_groups *g, const struct log_view *v, bool 
 		total.dur_us += sorted[i].dur_us;
 	}
 	if (!json && g->table.n > 1)
-		fprintf(f, "%8llu %8llu %8llu %10.3f  in all, %zu groups\n", (unsigned long long)total.accesses,
-			(unsigned long long)total.refused, (unsigned long long)total.missing,
-			(double)total.dur_us / 1000, g->table.n);
+		fprintf(f, "%8llu %8llu %8llu %10.3f  in all, %zu groups\n",
+			(unsigned long long)total.accesses, (unsigned long long)total.refused,
+			(unsigned long long)total.missing, (double)total.dur_us / 1000, g->table.n);
 	text_done(&out);
 	free(sorted);
 	return failed ? -ENOMEM : 0;

@@ -53,7 +53,8 @@ void html_path(const struct page_run *r, struct text *out, const char *path, siz
 {
 	size_t home = r->places.home ? strlen(r->places.home) : 0;
 
-	if (home && len >= home && memcmp(path, r->places.home, home) == 0 && (len == home || path[home] == '/')) {
+	if (home && len >= home && memcmp(path, r->places.home, home) == 0 &&
+	    (len == home || path[home] == '/')) {
 		text_puts(out, "~");
 		path += home;
 		len -= home;
@@ -103,9 +104,11 @@ void html_span(struct text *out, int64_t us)
 	else if (us < 60000000)
 		text_printf(out, "%.2f s", (double)us / 1e6);
 	else if (us < 3600000000)
-		text_printf(out, "%lld min %lld s", (long long)(us / 60000000), (long long)(us / 1000000 % 60));
+		text_printf(out, "%lld min %lld s", (long long)(us / 60000000),
+			    (long long)(us / 1000000 % 60));
 	else
-		text_printf(out, "%lld h %lld min", (long long)(us / 3600000000), (long long)(us / 60000000 % 60));
+		text_printf(out, "%lld h %lld min", (long long)(us / 3600000000),
+			    (long long)(us / 60000000 % 60));
 }
 
 static void put_hash(struct text *out, const char *s)
@@ -134,11 +137,12 @@ static void put_command_name(const struct page_run *r, struct text *out)
 
 static void put_head(const struct log_page *p, struct text *out)
 {
-	text_puts(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-		       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src ");
-	put_hash(out, page_style);
+	text_puts(out,
+		  "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+		  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src ");
+	put_hash(out, page_css);
 	text_puts(out, "; script-src ");
-	put_hash(out, page_script);
+	put_hash(out, page_js);
 	text_puts(out, "; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'\">\n"
 		       "<meta name=\"referrer\" content=\"no-referrer\">\n"
 		       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -148,7 +152,7 @@ static void put_head(const struct log_page *p, struct text *out)
 	else
 		text_puts(out, "a record");
 	text_puts(out, "</title>\n<style>");
-	text_puts(out, page_style);
+	text_puts(out, page_css);
 	text_puts(out, "</style>\n</head>\n<body>\n<main>\n");
 }
 
@@ -249,12 +253,14 @@ static void put_notices(const struct log_page *p, const struct page_run *r, stru
 		html_number(out, r->matching);
 		text_puts(out, " of ");
 		html_number(out, r->lines);
-		text_puts(out, " lines match, and only those are counted here. The process tree has all processes.</div>\n");
+		text_puts(out, " lines match, and only those are counted here. The process tree has all "
+			       "processes.</div>\n");
 	}
 	if (r->moves) {
 		text_puts(out, "<div class=\"notice\">");
 		html_number(out, r->moves);
-		text_puts(out, " renames to where other rules hold were answered EXDEV, as across file systems; they "
+		text_puts(out, " renames to where other rules hold were answered EXDEV, as across file "
+			       "systems; they "
 			       "count as no refusal.</div>\n");
 	}
 }
@@ -281,15 +287,15 @@ static void put_tiles(const struct page_run *r, struct text *out)
 		processes += r->processes[i].seen;
 	text_puts(out, "<div class=\"tiles\"><div class=\"tile\"><b>");
 	html_span(out, r->start_us >= 0 ? r->last_us - r->start_us : -1);
-	text_puts(out, "</b><span>from first to last line</span></div>");
+	text_puts(out, "</b><span>from first to last</span></div>");
 	put_tile(out, "", "processes", processes);
 	put_tile(out, "", "accesses", r->accesses);
 	put_tile(out, r->refused ? " bad" : "", "refused", r->refused);
 	put_tile(out, "", "names read", read);
-	put_tile(out, "", "written or created", written);
-	put_tile(out, "", "deleted", deleted);
-	put_tile(out, "", "executed", executed);
-	put_tile(out, "", "looked for in vain", r->missing);
+	put_tile(out, "", "names written", written);
+	put_tile(out, "", "names deleted", deleted);
+	put_tile(out, "", "programs run", executed);
+	put_tile(out, "", "not found", r->missing);
 	text_puts(out, "</div>\n");
 	if (r->more_paths) {
 		text_puts(out, "<p class=\"note\">Names are counted up to ");
@@ -356,9 +362,10 @@ static void put_page(struct log_page *p, struct text *out)
 		html_escaped(out, p->files[i].name, strlen(p->files[i].name));
 		text_puts(out, "</code>");
 	}
-	text_puts(out, ". Times are local. What a process claims of itself (its arguments) may be a lie; the rest comes "
+	text_puts(out, ". Times are local. What a process claims of itself (its arguments) may be a lie; the "
+		       "rest comes "
 		       "from the kernel.</footer>\n</main>\n<script>");
-	text_puts(out, page_script);
+	text_puts(out, page_js);
 	text_puts(out, "</script>\n</body>\n</html>\n");
 }
 

@@ -172,7 +172,8 @@ void html_denials(struct page_run *r, struct text *out)
 		html_number(out, shown);
 		text_puts(out, " kinds; others were refused ");
 		html_number(out, rest);
-		text_puts(out, " times. <code>sluice log --verdict deny --group path</code> counts all.</p>\n");
+		text_puts(out,
+			  " times. <code>sluice log --verdict deny --group path</code> counts all.</p>\n");
 	}
 }
 
@@ -245,13 +246,16 @@ void html_directories(struct page_run *r, struct text *out)
 	if (n <= 0)
 		goto out;
 	text_puts(out, "<h2>By directory</h2>\n<p class=\"note\">Names, each counted once.</p>\n");
-	begin_table(out, "<th>directory</th><th class=\"num\">read</th><th class=\"num\">listed</th>"
-			 "<th class=\"num\">written</th><th class=\"num\">deleted</th><th class=\"num\">executed</th>"
-			 "<th class=\"num\">not there</th><th class=\"num\">refused</th>");
+	begin_table(
+		out,
+		"<th>directory</th><th class=\"num\">read</th><th class=\"num\">listed</th>"
+		"<th class=\"num\">written</th><th class=\"num\">deleted</th><th class=\"num\">executed</th>"
+		"<th class=\"num\">not there</th><th class=\"num\">refused</th>");
 	for (int64_t i = 0; i < shown; i++) {
 		const struct dir *d = &dirs[i];
 
-		text_puts(out, d->refused ? "<tr class=\"deny\"><td class=\"path\">" : "<tr><td class=\"path\">");
+		text_puts(out,
+			  d->refused ? "<tr class=\"deny\"><td class=\"path\">" : "<tr><td class=\"path\">");
 		html_path(r, out, keys.keys[d->number].data, keys.keys[d->number].len);
 		text_puts(out, keys.keys[d->number].len > 1 ? "/</td>" : "</td>");
 		put_count(out, d->read);
@@ -299,7 +303,8 @@ void html_addresses(struct page_run *r, struct text *out)
 	for (size_t i = 0; i < shown; i++) {
 		const struct page_address *a = &r->addresses[i];
 
-		text_puts(out, a->refused ? "<tr class=\"deny\"><td class=\"path\">" : "<tr><td class=\"path\">");
+		text_puts(out,
+			  a->refused ? "<tr class=\"deny\"><td class=\"path\">" : "<tr><td class=\"path\">");
 		html_string(r, out, a->address);
 		text_printf(out, "</td><td>%s</td><td>", a->op < OP_COUNT ? op_names[a->op] : "?");
 		html_program(r, out, a->exe);
@@ -310,7 +315,8 @@ void html_addresses(struct page_run *r, struct text *out)
 	}
 	end_table(out);
 	if (shown < n || r->more_addresses)
-		text_puts(out, "<p class=\"note\">There are more; <code>sluice log --op connect,bind</code> shows all.</p>\n");
+		text_puts(out, "<p class=\"note\">There are more; <code>sluice log --op connect,bind</code> "
+			       "shows all.</p>\n");
 }
 
 /* ---- all accesses ---- */
@@ -325,7 +331,10 @@ static int by_time(const void *a, const void *b)
 static void put_row(const struct page_run *r, struct text *out, const struct page_row *row)
 {
 	static const char *const classes[] = {
-		[LOG_ALLOW] = "allow", [LOG_DENY] = "deny", [LOG_MISSING] = "missing", [LOG_UNDECIDED] = "allow",
+		[LOG_ALLOW] = "allow",
+		[LOG_DENY] = "deny",
+		[LOG_MISSING] = "missing",
+		[LOG_UNDECIDED] = "allow",
 	};
 	const char *word = log_verdict_words[row->verdict];
 
@@ -374,10 +383,13 @@ void html_rows(struct page_run *r, struct text *out)
 		html_number(out, PAGE_OTHER_ROWS);
 		text_puts(out, " others that differ. <code>sluice log FILE</code> shows all of them. ");
 	}
-	text_puts(out, "The same access of one process is one row. Seconds are from the start.</p>\n<div class=\"filter\">"
+	text_puts(out, "The same access of one process is one row. Seconds are from the start.</p>\n<div "
+		       "class=\"filter\">"
 		       "</div>\n");
-	begin_table(out, "<th class=\"num\">time</th><th>verdict</th><th>operation</th><th>what</th><th>process</th>"
-			 "<th>rule</th><th>errno</th><th class=\"num\">times</th>");
+	begin_table(
+		out,
+		"<th class=\"num\">time</th><th>verdict</th><th>operation</th><th>what</th><th>process</th>"
+		"<th>rule</th><th>errno</th><th class=\"num\">times</th>");
 	for (size_t i = 0; i < n; i++)
 		put_row(r, out, &r->rows[i]);
 	end_table(out);

@@ -7,7 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 1100, LEFT = 110, RIGHT = 10, PLOT = WIDTH - LEFT - RIGHT, HISTOGRAM = 90, BAR = 14, TICKS = 6 };
+enum {
+	WIDTH = 1100,
+	LEFT = 110,
+	RIGHT = 10,
+	PLOT = WIDTH - LEFT - RIGHT,
+	HISTOGRAM = 90,
+	BAR = 14,
+	LABEL_MAX = 14,
+	TICKS = 6
+};
 
 /* ---- timeline ---- */
 
@@ -30,9 +39,14 @@ static void put_axis(const struct page_run *r, struct text *out, int height)
 	for (int i = 0; i <= TICKS; i++) {
 		double x = LEFT + (double)PLOT * i / TICKS;
 
-		text_printf(out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"%d\"/><text class=\"axis\" x=\"%.1f\" "
-				 "y=\"%d\" text-anchor=\"%s\">",
-			    x, x, height, x, height + 13, !i ? "start" : i == TICKS ? "end" : "middle");
+		text_printf(out,
+			    "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"%d\"/><text "
+			    "class=\"axis\" x=\"%.1f\" "
+			    "y=\"%d\" text-anchor=\"%s\">",
+			    x, x, height, x, height + 13,
+			    !i		 ? "start"
+			    : i == TICKS ? "end"
+					 : "middle");
 		html_span(out, span_of(r) * i / TICKS);
 		text_puts(out, "</text>");
 	}
@@ -48,8 +62,9 @@ static void put_histogram(const struct page_run *r, struct text *out)
 	for (size_t i = 0; i < PAGE_BUCKETS; i++)
 		if ((uint64_t)b->allowed[i] + b->refused[i] > most)
 			most = (uint64_t)b->allowed[i] + b->refused[i];
-	text_printf(out, "<text class=\"axis\" x=\"%d\" y=\"12\" text-anchor=\"end\">accesses,</text>"
-			 "<text class=\"axis\" x=\"%d\" y=\"26\" text-anchor=\"end\">up to ",
+	text_printf(out,
+		    "<text class=\"axis\" x=\"%d\" y=\"12\" text-anchor=\"end\">accesses,</text>"
+		    "<text class=\"axis\" x=\"%d\" y=\"26\" text-anchor=\"end\">up to ",
 		    LEFT - 8, LEFT - 8);
 	html_number(out, most);
 	text_printf(out, "</text><text class=\"axis\" x=\"%d\" y=\"40\" text-anchor=\"end\">in ", LEFT - 8);
@@ -57,7 +72,8 @@ static void put_histogram(const struct page_run *r, struct text *out)
 	text_puts(out, "</text>\n");
 	for (size_t i = 0; i < PAGE_BUCKETS; i++) {
 		double x = LEFT + width * (double)i, high = HISTOGRAM - 4;
-		double refused = high * b->refused[i] / (double)most, allowed = high * b->allowed[i] / (double)most;
+		double refused = high * b->refused[i] / (double)most,
+		       allowed = high * b->allowed[i] / (double)most;
 		double w = x + width > LEFT + PLOT ? LEFT + PLOT - x : width;
 
 		if ((!b->allowed[i] && !b->refused[i]) || w <= 0)
@@ -66,13 +82,18 @@ static void put_histogram(const struct page_run *r, struct text *out)
 			refused = 3; /* to be seen */
 		text_printf(out, "<g><title>+");
 		html_span(out, b->width_us * (int64_t)i);
-		text_printf(out, ": %u accesses, %u refused</title>", b->allowed[i] + b->refused[i], b->refused[i]);
+		text_printf(out, ": %u accesses, %u refused</title>", b->allowed[i] + b->refused[i],
+			    b->refused[i]);
 		if (allowed > 0)
-			text_printf(out, "<rect class=\"ok\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x,
-				    HISTOGRAM - refused - allowed, w, allowed);
+			text_printf(
+				out,
+				"<rect class=\"ok\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>",
+				x, HISTOGRAM - refused - allowed, w, allowed);
 		if (refused > 0)
-			text_printf(out, "<rect class=\"no\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x,
-				    HISTOGRAM - refused, w < 2 ? 2 : w, refused);
+			text_printf(
+				out,
+				"<rect class=\"no\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>",
+				x, HISTOGRAM - refused, w < 2 ? 2 : w, refused);
 		text_puts(out, "</g>\n");
 	}
 }
@@ -110,6 +131,24 @@ static size_t choose_bars(const struct page_run *r, const struct page_process **
 	return n;
 }
 
+/* A program's name where there is room for LABEL_MAX bytes: its end tells more. */
+static void put_label(const struct page_run *r, struct text *out, uint32_t exe)
+{
+	struct text name = {0};
+	size_t from = 0;
+
+	html_program(r, &name, exe);
+	if (name.len > LABEL_MAX && !memchr(name.data, '&', name.len)) {
+		from = name.len - LABEL_MAX + 1;
+		while (from < name.len && (name.data[from] & 0xc0) == 0x80)
+			from++;
+		text_puts(out, "\xe2\x80\xa6");
+	}
+	if (name.len)
+		text_add(out, name.data + from, name.len - from);
+	text_done(&name);
+}
+
 static void put_bar(const struct page_run *r, struct text *out, const struct page_process *p, int y)
 {
 	double from = x_of(r, p->first_us), to = x_of(r, p->last_us);
@@ -122,10 +161,13 @@ static void put_bar(const struct page_run *r, struct text *out, const struct pag
 	html_number(out, p->accesses);
 	text_puts(out, " accesses, ");
 	html_number(out, p->refused);
-	text_printf(out, " refused</title><text class=\"axis\" x=\"%d\" y=\"%d\" text-anchor=\"end\">", LEFT - 8, y + 9);
-	html_program(r, out, p->exe);
-	text_printf(out, "</text><rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\"/></g>\n",
-		    p->refused ? "bar no" : "bar", from, y, to - from < 2 ? 2 : to - from, BAR - 4);
+	text_printf(out, " refused</title><text class=\"axis\" x=\"%d\" y=\"%d\" text-anchor=\"end\">",
+		    LEFT - 8, y + 9);
+	put_label(r, out, p->exe);
+	text_printf(
+		out,
+		"</text><rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\"/></g>\n",
+		p->refused ? "bar no" : "bar", from, y, to - from < 2 ? 2 : to - from, BAR - 4);
 }
 
 static void put_refusals(const struct page_run *r, struct text *out, int height)
@@ -135,8 +177,8 @@ static void put_refusals(const struct page_run *r, struct text *out, int height)
 	for (size_t i = 0; i < r->row_keys.n && n < 200; i++) {
 		if (r->rows[i].verdict != LOG_DENY || r->rows[i].time_us < 0)
 			continue;
-		text_printf(out, "<line class=\"mark\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", x_of(r, r->rows[i].time_us),
-			    x_of(r, r->rows[i].time_us), HISTOGRAM, height);
+		text_printf(out, "<line class=\"mark\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>",
+			    x_of(r, r->rows[i].time_us), x_of(r, r->rows[i].time_us), HISTOGRAM, height);
 		n++;
 	}
 }
@@ -149,7 +191,8 @@ void html_timeline(struct page_run *r, struct text *out)
 
 	if (r->start_us >= 0 && (n || r->accesses)) {
 		text_printf(out,
-			    "<h2>Timeline</h2>\n<div class=\"scroll\"><svg class=\"timeline\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+			    "<h2>Timeline</h2>\n<div class=\"scroll\"><svg class=\"timeline\" viewBox=\"0 0 "
+			    "%d %d\" width=\"%d\" "
 			    "height=\"%d\" role=\"img\" aria-label=\"accesses and processes over time\">\n",
 			    WIDTH, height + 18, WIDTH, height + 18);
 		put_axis(r, out, height);
@@ -157,7 +200,8 @@ void html_timeline(struct page_run *r, struct text *out)
 		for (size_t i = 0; i < n; i++)
 			put_bar(r, out, bars[i], HISTOGRAM + 6 + BAR * (int)i);
 		put_refusals(r, out, height);
-		text_puts(out, "</svg></div>\n<p class=\"note\"><i class=\"key ok\"></i> allowed <i class=\"key no\"></i> refused. "
+		text_puts(out, "</svg></div>\n<p class=\"note\"><i class=\"key ok\"></i> allowed <i "
+			       "class=\"key no\"></i> refused. "
 			       "A bar reaches from the first to the last that was seen of a process");
 		if (n < r->n_processes) {
 			text_puts(out, "; ");
@@ -173,7 +217,8 @@ void html_timeline(struct page_run *r, struct text *out)
 
 /* ---- process tree ---- */
 
-/* Sums over what hangs beneath; who starts another is there until then. A parent may have a higher number than its child, so by depth. */
+/* Sums over what hangs beneath; who starts another is there until then. A parent may have a higher number
+ * than its child, so by depth. */
 void page_sum_up(struct page_run *r)
 {
 	for (size_t i = 0; i < r->n_processes; i++) {
@@ -186,7 +231,8 @@ void page_sum_up(struct page_run *r)
 
 			if (p->depth != depth || p->parent < 0)
 				continue;
-			if (p->first_us > r->processes[p->parent].last_us && r->processes[p->parent].first_us >= 0)
+			if (p->first_us > r->processes[p->parent].last_us &&
+			    r->processes[p->parent].first_us >= 0)
 				r->processes[p->parent].last_us = p->first_us;
 			r->processes[p->parent].tree_refused += p->tree_refused;
 			r->processes[p->parent].tree_processes += p->tree_processes;

@@ -17,29 +17,33 @@
 #include <unistd.h>
 
 enum log_option {
-	OPT_VERDICT, OPT_OP, OPT_PATH, OPT_EXE, OPT_PID, OPT_DESCENDANTS, OPT_DOMAIN, OPT_RULE, OPT_SINCE, OPT_UNTIL,
-	OPT_GROUP, OPT_FOLLOW, OPT_JSON, OPT_HTML, OPT_HELP,
+	OPT_VERDICT,
+	OPT_OP,
+	OPT_PATH,
+	OPT_EXE,
+	OPT_PID,
+	OPT_DESCENDANTS,
+	OPT_DOMAIN,
+	OPT_RULE,
+	OPT_SINCE,
+	OPT_UNTIL,
+	OPT_GROUP,
+	OPT_FOLLOW,
+	OPT_JSON,
+	OPT_HTML,
+	OPT_HELP,
 };
 
 static const struct option_word words[] = {
-	{"--verdict", OPT_VERDICT, true},
-	{"--op", OPT_OP, true},
-	{"--path", OPT_PATH, true},
-	{"--exe", OPT_EXE, true},
-	{"--pid", OPT_PID, true},
-	{"--descendants", OPT_DESCENDANTS, false},
-	{"--domain", OPT_DOMAIN, true},
-	{"--rule", OPT_RULE, true},
-	{"--since", OPT_SINCE, true},
-	{"--until", OPT_UNTIL, true},
-	{"--group", OPT_GROUP, true},
-	{"--follow", OPT_FOLLOW, false},
-	{"--json", OPT_JSON, false},
-	{"--html", OPT_HTML, true},
-	{"--help", OPT_HELP, false},
-	{"-f", OPT_FOLLOW, false},
-	{"-h", OPT_HELP, false},
-	{NULL},
+	{"--verdict", OPT_VERDICT, true}, {"--op", OPT_OP, true},
+	{"--path", OPT_PATH, true},	  {"--exe", OPT_EXE, true},
+	{"--pid", OPT_PID, true},	  {"--descendants", OPT_DESCENDANTS, false},
+	{"--domain", OPT_DOMAIN, true},	  {"--rule", OPT_RULE, true},
+	{"--since", OPT_SINCE, true},	  {"--until", OPT_UNTIL, true},
+	{"--group", OPT_GROUP, true},	  {"--follow", OPT_FOLLOW, false},
+	{"--json", OPT_JSON, false},	  {"--html", OPT_HTML, true},
+	{"--help", OPT_HELP, false},	  {"-f", OPT_FOLLOW, false},
+	{"-h", OPT_HELP, false},	  {NULL},
 };
 
 __attribute__((format(printf, 2, 3))) static int fail(struct policy_error *e, const char *format, ...)
@@ -68,7 +72,8 @@ static int add_string(struct arena *a, const char ***list, size_t *n, const char
 }
 
 /* PATTERN, as a rule has it, from VALUE: quoting with backslashes only. */
-static int parse_pattern(struct arena *a, const char *value, struct pattern *ret, struct policy_error *ret_error)
+static int parse_pattern(struct arena *a, const char *value, struct pattern *ret,
+			 struct policy_error *ret_error)
 {
 	_cleanup_free_ char *prefix = NULL;
 	size_t len, from = 0, n = 0;
@@ -149,7 +154,8 @@ static int64_t parse_span(const char *s)
 	static const struct {
 		const char *unit;
 		double us;
-	} units[] = {{"", 1e6}, {"s", 1e6}, {"ms", 1e3}, {"m", 60e6}, {"min", 60e6}, {"h", 3600e6}, {"d", 86400e6}};
+	} units[] = {{"", 1e6},	    {"s", 1e6},	   {"ms", 1e3},	  {"m", 60e6},
+		     {"min", 60e6}, {"h", 3600e6}, {"d", 86400e6}};
 	char *end;
 	double n;
 
@@ -178,8 +184,9 @@ static int64_t parse_fraction(const char **s)
  * an offset says. -1: none. */
 static int64_t parse_clock(const char *s)
 {
-	static const char *const formats[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M",
-					      "%Y-%m-%d %H:%M", "%Y-%m-%d", "%H:%M:%S", "%H:%M"};
+	static const char *const formats[] = {
+		"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M",
+		"%Y-%m-%d",	     "%H:%M:%S",	  "%H:%M"};
 	time_t now = time(NULL);
 
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
@@ -206,14 +213,16 @@ static int64_t parse_clock(const char *s)
 	return -1;
 }
 
-static int parse_time(const char *option, const char *value, struct log_time *ret, struct policy_error *ret_error)
+static int parse_time(const char *option, const char *value, struct log_time *ret,
+		      struct policy_error *ret_error)
 {
 	struct timespec now;
 	int64_t us = *value == '+' || *value == '-' ? parse_span(value + 1) : parse_clock(value);
 
 	if (us < 0)
 		return fail(ret_error,
-			    "%s: \"%s\" is no time: write 14:05:30, 2026-01-31, 2026-01-31T14:05:30Z, +2.5s (after "
+			    "%s: \"%s\" is no time: write 14:05:30, 2026-01-31, 2026-01-31T14:05:30Z, +2.5s "
+			    "(after "
 			    "the start of the run) or -10m (before now)",
 			    option, value);
 	*ret = (struct log_time){.set = true, .us = us, .from_start = *value == '+'};
@@ -240,7 +249,8 @@ static int add_ops(struct log_filter *f, const char *value, struct policy_error 
 
 	if (opset_parse(value, strlen(value), &ops) < 0)
 		return fail(ret_error,
-			    "--op: unknown operation \"%s\": write read, list, write, create, delete, exec, meta, stat, "
+			    "--op: unknown operation \"%s\": write read, list, write, create, delete, exec, "
+			    "meta, stat, "
 			    "connect or bind, several with commas, or a group: ro, rx, w, rw, all",
 			    value);
 	f->ops |= ops;
@@ -317,7 +327,8 @@ static int check(const struct log_options *o, struct policy_error *ret_error)
 	if (o->help)
 		return 0;
 	if (o->html && (o->json || o->group))
-		return fail(ret_error, "--html makes a page of its own: leave out %s", o->json ? "--json" : "--group");
+		return fail(ret_error, "--html makes a page of its own: leave out %s",
+			    o->json ? "--json" : "--group");
 	if (o->filter.descendants && !o->filter.n_pids)
 		return fail(ret_error, "--descendants of which process? Add --pid");
 	if (o->follow && o->files[0] && o->files[1])

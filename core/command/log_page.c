@@ -160,8 +160,14 @@ static int32_t add_process(struct page_run *r, pid_t pid, int32_t parent)
 	if (!grown)
 		return -1;
 	r->processes = grown;
-	r->processes[i] = (struct page_process){.pid = pid, .first_us = -1, .last_us = -1, .status = -1, .parent = -1,
-						.first_child = -1, .last_child = -1, .next = -1};
+	r->processes[i] = (struct page_process){.pid = pid,
+						.first_us = -1,
+						.last_us = -1,
+						.status = -1,
+						.parent = -1,
+						.first_child = -1,
+						.last_child = -1,
+						.next = -1};
 	r->n_processes++;
 	*slot = (uint32_t)i + 1;
 	hang(r, i, parent);
@@ -311,7 +317,11 @@ static int count_kind(struct page_run *r, const struct record_line *line, uint32
 {
 	struct {
 		uint32_t op, target, rule, by, detail, err;
-	} key = {line->op, target, string_of(r, line->rule), string_of(r, line->by), string_of(r, line->detail),
+	} key = {line->op,
+		 target,
+		 string_of(r, line->rule),
+		 string_of(r, line->by),
+		 string_of(r, line->detail),
 		 (uint32_t)line->err};
 	uint32_t exe = string_of(r, line->exe);
 	struct page_kind *k;
@@ -329,9 +339,15 @@ static int count_kind(struct page_run *r, const struct record_line *line, uint32
 	r->kinds = k;
 	k += n;
 	if ((size_t)n == before)
-		*k = (struct page_kind){.op = line->op, .target = target, .rule = key.rule,
-					.rule_text = string_of(r, line->rule_text), .by = key.by, .detail = key.detail,
-					.exe = exe, .is_address = !line->path.data, .err = line->err,
+		*k = (struct page_kind){.op = line->op,
+					.target = target,
+					.rule = key.rule,
+					.rule_text = string_of(r, line->rule_text),
+					.by = key.by,
+					.detail = key.detail,
+					.exe = exe,
+					.is_address = !line->path.data,
+					.err = line->err,
 					.first_us = line->time_us};
 	k->count += line->count;
 	if (exe != k->exe && !k->exe2)
@@ -346,7 +362,7 @@ static int count_row(struct page_run *r, const struct record_line *line, int32_t
 	enum log_verdict v = log_verdict_of(line);
 	struct {
 		uint32_t process, op, verdict, target, target2, rule, err;
-	} key = {(uint32_t)process, string_of(r, line->op_word), v, target, string_of(r, line->path2),
+	} key = {(uint32_t)process,	   string_of(r, line->op_word), v, target, string_of(r, line->path2),
 		 string_of(r, line->rule), (uint32_t)line->err};
 	struct page_row *row;
 	size_t before = r->row_keys.n, max = v == LOG_DENY ? PAGE_REFUSED_ROWS : PAGE_OTHER_ROWS;
@@ -364,9 +380,14 @@ static int count_row(struct page_run *r, const struct record_line *line, int32_t
 	r->rows = row;
 	row += n;
 	if ((size_t)n == before) {
-		*row = (struct page_row){.time_us = line->time_us, .process = key.process, .target = target,
-					 .target2 = key.target2, .rule = key.rule,
-					 .syscall = string_of(r, line->syscall), .op_word = key.op, .verdict = v,
+		*row = (struct page_row){.time_us = line->time_us,
+					 .process = key.process,
+					 .target = target,
+					 .target2 = key.target2,
+					 .rule = key.rule,
+					 .syscall = string_of(r, line->syscall),
+					 .op_word = key.op,
+					 .verdict = v,
 					 .err = line->err};
 		r->refused_rows += v == LOG_DENY;
 	}
@@ -456,7 +477,8 @@ static void add_start(struct page_run *r, const struct record_line *line)
 		text_puts(&r->policies, i ? "<br><code" : "<code");
 		if (line->policies[i].sha256.data) {
 			text_puts(&r->policies, " title=\"SHA-256 ");
-			html_escaped(&r->policies, line->policies[i].sha256.data, line->policies[i].sha256.len);
+			html_escaped(&r->policies, line->policies[i].sha256.data,
+				     line->policies[i].sha256.len);
 			text_puts(&r->policies, "\"");
 		}
 		text_puts(&r->policies, ">");

@@ -9,7 +9,7 @@
 enum {
 	PAGE_RUNS_MAX = 32,
 	PAGE_PROCESSES_MAX = 50000, /* kept */
-	PAGE_TREE_MAX = 2000,       /* shown */
+	PAGE_TREE_MAX = 2000,	    /* shown */
 	PAGE_DEPTH_MAX = 64,
 	PAGE_PATHS_MAX = 200000,
 	PAGE_DIRS_SHOWN = 150,
@@ -18,7 +18,7 @@ enum {
 	PAGE_ADDRESSES_SHOWN = 50,
 	PAGE_REFUSED_ROWS = 2000,
 	PAGE_OTHER_ROWS = 3000,
-	PAGE_BARS_SHOWN = 60,
+	PAGE_BARS_SHOWN = 40,
 	PAGE_BUCKETS = 480,
 	PAGE_ARGS_MAX = 300, /* bytes of a command line */
 };
@@ -26,12 +26,12 @@ enum {
 struct page_process {
 	pid_t pid, ppid;
 	int64_t first_us, last_us;
-	uint32_t exe;          /* number in strings */
-	char *args;            /* what it claims its arguments are, or NULL */
-	uint32_t earlier[4];   /* what it executed before, the last of them */
+	uint32_t exe;	     /* number in strings */
+	char *args;	     /* what it claims its arguments are, or NULL */
+	uint32_t earlier[4]; /* what it executed before, the last of them */
 	unsigned n_earlier;
 	uint64_t accesses, refused;
-	bool seen, exited;     /* not SEEN: only a child told of it */
+	bool seen, exited; /* not SEEN: only a child told of it */
 	int status, signal;
 	int32_t parent, first_child, last_child, next; /* indices, -1: none */
 	unsigned depth;
@@ -48,7 +48,7 @@ struct page_path {
 struct page_kind {
 	enum op op;
 	uint32_t target, rule, rule_text, by, detail, exe; /* numbers in strings */
-	uint32_t exe2; /* another program, or 0 */
+	uint32_t exe2;					   /* another program, or 0 */
 	bool is_address, more_exes;
 	int err;
 	uint64_t count;
@@ -77,7 +77,7 @@ struct page_buckets {
 
 struct page_run {
 	struct log_table strings; /* number 0 is "" */
-	struct places places;     /* who was at home */
+	struct places places;	  /* who was at home */
 
 	/* start */
 	bool has_start;
@@ -151,4 +151,4 @@ void html_directories(struct page_run *r, struct text *out);
 void html_addresses(struct page_run *r, struct text *out);
 void html_rows(struct page_run *r, struct text *out);
 
-extern const char page_style[], page_script[];
+extern const char page_css[], page_js[];

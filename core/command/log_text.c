@@ -15,11 +15,11 @@
 
 enum { PROGRAM_COLUMNS = 18 };
 
-#define RED	"\033[1;31m"
-#define YELLOW	"\033[33m"
-#define DIM	"\033[2m"
-#define BOLD	"\033[1m"
-#define PLAIN	"\033[0m"
+#define RED    "\033[1;31m"
+#define YELLOW "\033[33m"
+#define DIM    "\033[2m"
+#define BOLD   "\033[1m"
+#define PLAIN  "\033[0m"
 
 void log_view_learn(struct log_view *v, const struct record_line *line)
 {
@@ -95,8 +95,8 @@ void log_put_program(struct text *out, struct record_bytes exe)
 }
 
 /* The columns up to the program: time, what happened, the operation, who. */
-static void put_head(const struct log_view *v, struct text *out, const struct record_line *line, const char *word,
-		     const char *color)
+static void put_head(const struct log_view *v, struct text *out, const struct record_line *line,
+		     const char *word, const char *color)
 {
 	size_t start;
 
@@ -193,7 +193,10 @@ static void put_status(struct text *out, const struct record_line *line)
 static void put_access(const struct log_view *v, struct text *out, const struct record_line *line)
 {
 	static const char *const colors[] = {
-		[LOG_ALLOW] = "", [LOG_DENY] = RED, [LOG_MISSING] = DIM, [LOG_UNDECIDED] = YELLOW,
+		[LOG_ALLOW] = "",
+		[LOG_DENY] = RED,
+		[LOG_MISSING] = DIM,
+		[LOG_UNDECIDED] = YELLOW,
 	};
 	enum log_verdict verdict = log_verdict_of(line);
 	const char *word = log_verdict_words[verdict];
@@ -289,8 +292,8 @@ void log_text_line(struct log_view *v, struct text *out, const struct record_lin
 /* Control and direction characters; those below 0x20 are not in a line that was taken. */
 static bool is_active(wchar_t c)
 {
-	return (c >= 0x7f && c < 0xa0) || c == 0x61c || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+	return (c >= 0x7f && c < 0xa0) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
 void log_json_line(struct text *out, const struct record_line *line)

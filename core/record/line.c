@@ -20,13 +20,13 @@ enum { NESTING_MAX = 8 };
 struct line_parser {
 	struct json_tokener *tokener;
 	struct json_object *root; /* of the last line */
-	struct arena arena;       /* of the last line: decoded hex, lists */
+	struct arena arena;	  /* of the last line: decoded hex, lists */
 	int64_t version;
 };
 
 const char *const record_type_words[RECORD_TYPES] = {
 	[RECORD_START] = "start", [RECORD_ACCESS] = "access", [RECORD_EXEC] = "exec", [RECORD_FORK] = "fork",
-	[RECORD_EXIT] = "exit",   [RECORD_ASK] = "ask",       [RECORD_LOST] = "lost", [RECORD_END] = "end",
+	[RECORD_EXIT] = "exit",	  [RECORD_ASK] = "ask",	      [RECORD_LOST] = "lost", [RECORD_END] = "end",
 };
 
 #define PLACE(member) offsetof(struct record_line, member)
@@ -35,13 +35,13 @@ static const struct {
 	const char *key;
 	size_t place; /* of a struct record_bytes */
 } strings[] = {
-	{"time", PLACE(time)},           {"exe", PLACE(exe)},       {"domain", PLACE(domain)},
-	{"syscall", PLACE(syscall)},     {"op", PLACE(op_word)},    {"path", PLACE(path)},
-	{"path2", PLACE(path2)},         {"address", PLACE(address)}, {"by", PLACE(by)},
-	{"reply", PLACE(reply)},         {"rule", PLACE(rule)},     {"rule_text", PLACE(rule_text)},
-	{"layer", PLACE(layer)},         {"detail", PLACE(detail)}, {"cwd", PLACE(cwd)},
-	{"run", PLACE(run_id)},          {"name", PLACE(name)},     {"sluice", PLACE(sluice)},
-	{"kernel", PLACE(kernel)},       {"what", PLACE(what)},
+	{"time", PLACE(time)},	     {"exe", PLACE(exe)},	  {"domain", PLACE(domain)},
+	{"syscall", PLACE(syscall)}, {"op", PLACE(op_word)},	  {"path", PLACE(path)},
+	{"path2", PLACE(path2)},     {"address", PLACE(address)}, {"by", PLACE(by)},
+	{"reply", PLACE(reply)},     {"rule", PLACE(rule)},	  {"rule_text", PLACE(rule_text)},
+	{"layer", PLACE(layer)},     {"detail", PLACE(detail)},	  {"cwd", PLACE(cwd)},
+	{"run", PLACE(run_id)},	     {"name", PLACE(name)},	  {"sluice", PLACE(sluice)},
+	{"kernel", PLACE(kernel)},   {"what", PLACE(what)},
 };
 
 static const struct {
@@ -49,16 +49,20 @@ static const struct {
 	size_t place; /* of an int */
 	int min, max;
 } ints[] = {
-	{"pid", PLACE(pid), 0, INT_MAX},     {"tid", PLACE(tid), 0, INT_MAX}, {"ppid", PLACE(ppid), 0, INT_MAX},
-	{"errno", PLACE(err), 0, 4095},      {"status", PLACE(status), 0, 255}, {"signal", PLACE(signal), 0, 255},
+	{"pid", PLACE(pid), 0, INT_MAX}, {"tid", PLACE(tid), 0, INT_MAX},   {"ppid", PLACE(ppid), 0, INT_MAX},
+	{"errno", PLACE(err), 0, 4095},	 {"status", PLACE(status), 0, 255}, {"signal", PLACE(signal), 0, 255},
 };
 
 static const struct {
 	const char *key;
 	size_t place; /* of a uint64_t */
 } counts[] = {
-	{"seq", PLACE(seq)},           {"flags", PLACE(flags)},       {"count", PLACE(count)},
-	{"dur_us", PLACE(dur_us)},     {"accesses", PLACE(accesses)}, {"refusals", PLACE(refusals)},
+	{"seq", PLACE(seq)},
+	{"flags", PLACE(flags)},
+	{"count", PLACE(count)},
+	{"dur_us", PLACE(dur_us)},
+	{"accesses", PLACE(accesses)},
+	{"refusals", PLACE(refusals)},
 	{"lost_lines", PLACE(lost_lines)},
 };
 
@@ -66,14 +70,16 @@ static const struct {
 	const char *key;
 	size_t place; /* of an int */
 } flags[] = {
-	{"exists", PLACE(exists)}, {"complete", PLACE(complete)},
+	{"exists", PLACE(exists)},
+	{"complete", PLACE(complete)},
 };
 
 static const struct {
 	const char *key;
 	size_t place; /* of a struct record_list */
 } lists[] = {
-	{"argv", PLACE(argv)}, {"unwatched", PLACE(unwatched)},
+	{"argv", PLACE(argv)},
+	{"unwatched", PLACE(unwatched)},
 };
 
 static void *place_in(struct record_line *line, size_t place)
@@ -209,7 +215,8 @@ static int take_list(struct line_parser *p, const struct json_object *parent, co
 	return 0;
 }
 
-static int take_number(const struct json_object *parent, const char *key, int64_t min, int64_t max, int64_t *ret)
+static int take_number(const struct json_object *parent, const char *key, int64_t min, int64_t max,
+		       int64_t *ret)
 {
 	struct json_object *o = NULL;
 	int64_t n;
@@ -401,8 +408,13 @@ static int take_all(struct line_parser *p, struct record_line *line)
 
 int line_parse(struct line_parser *p, const char *s, size_t len, struct record_line *ret)
 {
-	struct record_line line = {.raw = {s, len}, .op = OP_COUNT, .exists = -1, .complete = -1, .status = -1,
-				   .uid = -1, .count = 1};
+	struct record_line line = {.raw = {s, len},
+				   .op = OP_COUNT,
+				   .exists = -1,
+				   .complete = -1,
+				   .status = -1,
+				   .uid = -1,
+				   .count = 1};
 	struct record_bytes type = {0};
 	int r;
 

@@ -22,9 +22,9 @@ struct record_reader {
 	bool follow;
 	char *data;
 	size_t len, size; /* bytes in the buffer */
-	size_t at;        /* where the next line begins */
+	size_t at;	  /* where the next line begins */
 	size_t searched;  /* no newline before this */
-	bool skipping;    /* within a line that is too long */
+	bool skipping;	  /* within a line that is too long */
 	bool at_end;
 	int error;
 	uint64_t number, last_seq;
@@ -70,7 +70,8 @@ void record_free(struct record_reader *r)
 	free(r);
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(struct record_reader *r, int err, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int fail(struct record_reader *r, int err, const char *format,
+						      ...)
 {
 	va_list ap;
 
@@ -205,8 +206,10 @@ int record_next(struct record_reader *r, struct record_line *ret)
 			return fail(r, err, "out of memory");
 		if (err == -EPROTO)
 			return fail(r, err,
-				    "line %llu: version %lld of the format, this sluice reads version %d: use the one that wrote it",
-				    (unsigned long long)r->number, (long long)line_version(r->parser), RECORD_MAJOR);
+				    "line %llu: version %lld of the format, this sluice reads version %d: "
+				    "use the one that wrote it",
+				    (unsigned long long)r->number, (long long)line_version(r->parser),
+				    RECORD_MAJOR);
 		if (err == 0) {
 			r->state.truncated = false;
 			count_line(r, ret);
@@ -239,7 +242,8 @@ bool record_is_complete(const struct record_state *s)
 	       !s->truncated;
 }
 
-__attribute__((format(printf, 4, 5))) static void say(char *buf, size_t size, size_t *len, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void say(char *buf, size_t size, size_t *len, const char *format,
+						      ...)
 {
 	size_t at = *len < size ? *len : size;
 	va_list ap;
@@ -261,7 +265,8 @@ size_t record_trouble(const struct record_state *s, char *buf, size_t size)
 	if (size)
 		buf[0] = '\0';
 	if (s->damaged == 1)
-		say(buf, size, &len, "line %llu is damaged and was skipped", (unsigned long long)s->first_damaged);
+		say(buf, size, &len, "line %llu is damaged and was skipped",
+		    (unsigned long long)s->first_damaged);
 	else if (s->damaged)
 		say(buf, size, &len, "%llu damaged lines were skipped, the first is line %llu",
 		    (unsigned long long)s->damaged, (unsigned long long)s->first_damaged);

@@ -20,7 +20,14 @@ enum { RECORD_MAJOR = 1, RECORD_LINE_MAX = 16 << 20 };
 
 enum record_type {
 	RECORD_OTHER, /* a type that this version does not know */
-	RECORD_START, RECORD_ACCESS, RECORD_EXEC, RECORD_FORK, RECORD_EXIT, RECORD_ASK, RECORD_LOST, RECORD_END,
+	RECORD_START,
+	RECORD_ACCESS,
+	RECORD_EXEC,
+	RECORD_FORK,
+	RECORD_EXIT,
+	RECORD_ASK,
+	RECORD_LOST,
+	RECORD_END,
 	RECORD_TYPES
 };
 extern const char *const record_type_words[RECORD_TYPES]; /* NULL for RECORD_OTHER */
@@ -49,9 +56,9 @@ struct json_object;
 /* A line. Numbers that are absent are 0, or -1 where that is said. */
 struct record_line {
 	enum record_type type;
-	uint64_t number;         /* of the line in its input, from 1 */
-	uint64_t run;            /* how many `start` lines came so far, this one included */
-	struct record_bytes raw; /* the whole line, without its newline */
+	uint64_t number;		/* of the line in its input, from 1 */
+	uint64_t run;			/* how many `start` lines came so far, this one included */
+	struct record_bytes raw;	/* the whole line, without its newline */
 	const struct json_object *json; /* fields that have no place below */
 
 	/* every line */
@@ -68,7 +75,7 @@ struct record_line {
 	int exists; /* 1, 0, -1: absent */
 	enum record_verdict verdict;
 	struct record_bytes by, reply, rule, rule_text, layer, detail;
-	int err; /* positive */
+	int err;	/* positive */
 	uint64_t count; /* 1 if absent */
 	uint64_t dur_us;
 
@@ -96,12 +103,12 @@ struct record_line {
 
 /* How it went so far. */
 struct record_state {
-	uint64_t lines;    /* handed out */
-	uint64_t damaged;  /* skipped */
-	uint64_t first_damaged; /* its number, 0: none */
-	uint64_t missing;  /* sequence numbers that never came */
+	uint64_t lines;			 /* handed out */
+	uint64_t damaged;		 /* skipped */
+	uint64_t first_damaged;		 /* its number, 0: none */
+	uint64_t missing;		 /* sequence numbers that never came */
 	uint64_t starts, ends, complete; /* lines of these types; `end` lines that say complete */
-	bool truncated;    /* the input ended within a line */
+	bool truncated;			 /* the input ended within a line */
 };
 
 struct record_reader;

@@ -39,9 +39,9 @@ static void check_list(struct record_list list)
 static void check_line(const struct record_line *l)
 {
 	const struct record_bytes all[] = {
-		l->time, l->exe,       l->domain, l->syscall, l->op_word, l->path,   l->path2, l->address, l->by, l->reply,
-		l->rule, l->rule_text, l->layer,  l->detail,  l->cwd,     l->run_id, l->name,  l->sluice,  l->kernel,
-		l->what,
+		l->time,    l->exe,    l->domain, l->syscall, l->op_word,   l->path,  l->path2,
+		l->address, l->by,     l->reply,  l->rule,    l->rule_text, l->layer, l->detail,
+		l->cwd,	    l->run_id, l->name,	  l->sluice,  l->kernel,    l->what,
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)

@@ -11,7 +11,8 @@
 #include <cmocka.h>
 
 #define START "{\"type\":\"start\",\"seq\":1,\"time\":\"2026-01-02T03:04:05.000006Z\",\"v\":1,\"run\":\"ab\""
-#define END(n) "{\"type\":\"end\",\"seq\":" n ",\"status\":0,\"complete\":true,\"lost\":[],\"unwatched\":[]}\n"
+#define END(n)                                                                                               \
+	"{\"type\":\"end\",\"seq\":" n ",\"status\":0,\"complete\":true,\"lost\":[],\"unwatched\":[]}\n"
 
 static struct record_reader *reader;
 static struct record_line line;
@@ -63,18 +64,24 @@ static void assert_bytes(struct record_bytes s, const char *expected)
 static void a_whole_record_is_read_with_its_values(void **state)
 {
 	(void)state;
-	open_text(START ",\"name\":\"n\",\"argv\":[\"make\",\"a b\"],\"cwd\":\"/w\",\"uid\":1000,"
-			"\"policies\":[{\"sha256\":null,\"path\":\"/p\"}],\"descriptors\":[{\"fd\":2,\"path\":\"/dev/null\"}],"
-			"\"later\":{\"a\":[1]}}\n"
-			"{\"type\":\"access\",\"seq\":2,\"time\":\"2026-01-02T03:04:05.5Z\",\"pid\":7,\"tid\":8,\"ppid\":6,"
-			"\"exe\":\"/bin/x\",\"domain\":\"d\",\"syscall\":\"openat\",\"op\":\"write\",\"path\":\"/w/f\","
-			"\"flags\":577,\"exists\":false,\"verdict\":\"deny\",\"by\":\"default\",\"reply\":\"errno\",\"errno\":13,"
-			"\"rule\":\"default\",\"layer\":\"supervisor\",\"count\":3,\"dur_us\":9}\n"
-			"{\"type\":\"exec\",\"seq\":3,\"pid\":7,\"path\":\"/bin/y\",\"argv\":[\"y\"],\"cwd\":\"/\"}\n"
-			"{\"type\":\"new\",\"seq\":4,\"pid\":\"whatever\",\"path\":7}\n"
-			"{\"type\":\"lost\",\"seq\":5,\"count\":2,\"what\":\"w\"}\n"
-			"{\"type\":\"end\",\"seq\":6,\"signal\":9,\"accesses\":3,\"refusals\":1,\"lost_lines\":0,"
-			"\"lost\":[\"l\"],\"unwatched\":[\"reads\"],\"complete\":false}\n");
+	open_text(
+		START
+		",\"name\":\"n\",\"argv\":[\"make\",\"a b\"],\"cwd\":\"/w\",\"uid\":1000,"
+		"\"policies\":[{\"sha256\":null,\"path\":\"/p\"}],\"descriptors\":[{\"fd\":2,\"path\":\"/dev/"
+		"null\"}],"
+		"\"later\":{\"a\":[1]}}\n"
+		"{\"type\":\"access\",\"seq\":2,\"time\":\"2026-01-02T03:04:05.5Z\",\"pid\":7,\"tid\":8,"
+		"\"ppid\":6,"
+		"\"exe\":\"/bin/x\",\"domain\":\"d\",\"syscall\":\"openat\",\"op\":\"write\",\"path\":\"/w/"
+		"f\","
+		"\"flags\":577,\"exists\":false,\"verdict\":\"deny\",\"by\":\"default\",\"reply\":\"errno\","
+		"\"errno\":13,"
+		"\"rule\":\"default\",\"layer\":\"supervisor\",\"count\":3,\"dur_us\":9}\n"
+		"{\"type\":\"exec\",\"seq\":3,\"pid\":7,\"path\":\"/bin/y\",\"argv\":[\"y\"],\"cwd\":\"/\"}\n"
+		"{\"type\":\"new\",\"seq\":4,\"pid\":\"whatever\",\"path\":7}\n"
+		"{\"type\":\"lost\",\"seq\":5,\"count\":2,\"what\":\"w\"}\n"
+		"{\"type\":\"end\",\"seq\":6,\"signal\":9,\"accesses\":3,\"refusals\":1,\"lost_lines\":0,"
+		"\"lost\":[\"l\"],\"unwatched\":[\"reads\"],\"complete\":false}\n");
 	assert_int_equal(record_next(reader, &line), 1);
 	assert_int_equal(line.type, RECORD_START);
 	assert_int_equal(line.time_us, 1767323045000006);
@@ -123,8 +130,9 @@ static void a_whole_record_is_read_with_its_values(void **state)
 
 static void what_the_recorder_writes_comes_back_exactly(void **state)
 {
-	static const char *const names[] = {"/a\nb", "/\033[2J", "/<script>", "/]]>\"'\\", "/\xff\xfe/x", "/\xef\xbf\xbd",
-					    "/\xe2\x80\xae", "/\xf0\x9f\x98\x80", "/\x7f\xc2\x9b", "/\xed\xa0\x80"};
+	static const char *const names[] = {
+		"/a\nb",	 "/\033[2J",	  "/<script>",	       "/]]>\"'\\",	"/\xff\xfe/x",
+		"/\xef\xbf\xbd", "/\xe2\x80\xae", "/\xf0\x9f\x98\x80", "/\x7f\xc2\x9b", "/\xed\xa0\x80"};
 	const char *argv[] = {"good", names[4], NULL};
 	struct text t = {0};
 
@@ -150,22 +158,45 @@ static void damaged_lines_are_counted_and_skipped(void **state)
 {
 	static const char *const bad[] = {
 		"", /* an empty line is none */
-		"x", "{", "[]", "7", "null", "\"a\"", "{}", "{\"type\":7}", "{\"type\":null}", "{\"type\":\"a\\u0000b\"}",
-		"{\"type\":\"access\"}}", "{\"type\":\"access\"} {}", "{'type':'access'}", "{\"type\":\"access\",}",
-		"{\"type\":\"access\",\"path\":7}", "{\"type\":\"access\",\"path\":\"a\\u0000b\"}",
-		"{\"type\":\"access\",\"path\":[\"a\"]}", "{\"type\":\"access\",\"pid\":\"1\"}",
-		"{\"type\":\"access\",\"pid\":-1}", "{\"type\":\"access\",\"pid\":4294967296}",
-		"{\"type\":\"access\",\"pid\":1.5}", "{\"type\":\"access\",\"exists\":1}",
+		"x",
+		"{",
+		"[]",
+		"7",
+		"null",
+		"\"a\"",
+		"{}",
+		"{\"type\":7}",
+		"{\"type\":null}",
+		"{\"type\":\"a\\u0000b\"}",
+		"{\"type\":\"access\"}}",
+		"{\"type\":\"access\"} {}",
+		"{'type':'access'}",
+		"{\"type\":\"access\",}",
+		"{\"type\":\"access\",\"path\":7}",
+		"{\"type\":\"access\",\"path\":\"a\\u0000b\"}",
+		"{\"type\":\"access\",\"path\":[\"a\"]}",
+		"{\"type\":\"access\",\"pid\":\"1\"}",
+		"{\"type\":\"access\",\"pid\":-1}",
+		"{\"type\":\"access\",\"pid\":4294967296}",
+		"{\"type\":\"access\",\"pid\":1.5}",
+		"{\"type\":\"access\",\"exists\":1}",
 		"{\"type\":\"access\",\"path\":\"\\ufffd\",\"path_hex\":\"f\"}",
 		"{\"type\":\"access\",\"path\":\"\\ufffd\",\"path_hex\":\"fg\"}",
 		"{\"type\":\"access\",\"path\":\"\\ufffd\",\"path_hex\":\"6100\"}",
 		"{\"type\":\"access\",\"path\":\"\\ufffd\",\"path_hex\":7}",
-		"{\"type\":\"exec\",\"argv\":\"a\"}", "{\"type\":\"exec\",\"argv\":[7]}", "{\"type\":\"exec\",\"argv\":[null]}",
-		"{\"type\":\"exec\",\"argv\":[\"\\ufffd\"],\"argv_hex\":[]}", "{\"type\":\"access\",\"path\":\"\xff\"}",
-		"{\"type\":\"access\",\"path\":\"a\033b\"}", "{\"type\":\"end\",\"lost\":[[]]}",
-		"{\"type\":\"end\",\"complete\":\"true\"}", "{\"type\":\"start\"}", "{\"type\":\"start\",\"v\":\"1\"}",
+		"{\"type\":\"exec\",\"argv\":\"a\"}",
+		"{\"type\":\"exec\",\"argv\":[7]}",
+		"{\"type\":\"exec\",\"argv\":[null]}",
+		"{\"type\":\"exec\",\"argv\":[\"\\ufffd\"],\"argv_hex\":[]}",
+		"{\"type\":\"access\",\"path\":\"\xff\"}",
+		"{\"type\":\"access\",\"path\":\"a\033b\"}",
+		"{\"type\":\"end\",\"lost\":[[]]}",
+		"{\"type\":\"end\",\"complete\":\"true\"}",
+		"{\"type\":\"start\"}",
+		"{\"type\":\"start\",\"v\":\"1\"}",
 		"{\"type\":\"start\",\"v\":1,\"policies\":[7]}",
-		"{\"type\":\"access\",\"x\":[[[[[[[[[[[[]]]]]]]]]]]]}", "\xef\xbb\xbf{\"type\":\"access\"}",
+		"{\"type\":\"access\",\"x\":[[[[[[[[[[[[]]]]]]]]]]]]}",
+		"\xef\xbb\xbf{\"type\":\"access\"}",
 	};
 	const size_t n = sizeof(bad) / sizeof(bad[0]);
 	struct text t = {0};
@@ -260,7 +291,8 @@ static void lines_beyond_the_bound_are_dropped_and_memory_stays_bounded(void **s
 	(void)state;
 	text_puts(&t, "{\"type\":\"access\",\"path\":\"");
 	while (t.len < 3u * RECORD_LINE_MAX)
-		text_puts(&t, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+		text_puts(&t, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+			      "aaaaaaaaaaaaaaaaaa");
 	text_puts(&t, "\"}\n{\"type\":\"access\",\"path\":\"/good\"}\n{\"type\":\"");
 	open_bytes(t.data, t.len);
 	assert_int_equal(record_next(reader, &line), 1);
@@ -336,10 +368,10 @@ static void errors_are_those_of_the_file(void **state)
 
 static void any_bytes_are_read_to_their_end(void **state)
 {
-	static const char seed[] =
-		START ",\"argv\":[\"a\",\"\\ufffd\"],\"argv_hex\":[\"61\",\"ff\"]}\n"
-		      "{\"type\":\"access\",\"seq\":2,\"pid\":7,\"path\":\"/\\ufffd\",\"path_hex\":\"2fff\",\"exists\":true}\n"
-		      "{\"type\":\"exec\",\"path\":\"/b\",\"argv\":[\"y\"]}\n" END("4");
+	static const char seed[] = START ",\"argv\":[\"a\",\"\\ufffd\"],\"argv_hex\":[\"61\",\"ff\"]}\n"
+					 "{\"type\":\"access\",\"seq\":2,\"pid\":7,\"path\":\"/"
+					 "\\ufffd\",\"path_hex\":\"2fff\",\"exists\":true}\n"
+					 "{\"type\":\"exec\",\"path\":\"/b\",\"argv\":[\"y\"]}\n" END("4");
 	uint64_t random = 88172645463325252u;
 	uint8_t bytes[sizeof(seed) - 1];
 
@@ -366,7 +398,8 @@ int main(void)
 		cmocka_unit_test_teardown(missing_lines_are_noticed, close_reader),
 		cmocka_unit_test_teardown(another_version_is_an_error_that_says_so, close_reader),
 		cmocka_unit_test_teardown(records_in_a_row_are_told_apart, close_reader),
-		cmocka_unit_test_teardown(lines_beyond_the_bound_are_dropped_and_memory_stays_bounded, close_reader),
+		cmocka_unit_test_teardown(lines_beyond_the_bound_are_dropped_and_memory_stays_bounded,
+					  close_reader),
 		cmocka_unit_test_teardown(a_pipe_is_read_as_its_writer_writes, close_reader),
 		cmocka_unit_test_teardown(a_file_that_grows_is_followed, close_reader),
 		cmocka_unit_test_teardown(errors_are_those_of_the_file, close_reader),
