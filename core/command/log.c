@@ -6,8 +6,8 @@
  */
 #include "core/command/command.h"
 #include "core/command/help.h"
-#include "core/command/log.h"
-#include "core/command/log_html.h"
+#include "core/log/log.h"
+#include "core/log/html.h"
 
 #include <errno.h>
 #include <locale.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The command line of `sluice log`.
  */
-#include "core/command/log.h"
+#include "core/log/log.h"
 #include "core/command/options.h"
 #include "core/cleanup.h"
 #include "core/resolve_literal.h"

@@ -4,7 +4,7 @@
  * The tree: a process hangs below the parent that it was first seen with. What would close a circle, or
  * nest deeper than PAGE_DEPTH_MAX, hangs at the root instead.
  */
-#include "core/command/log_page.h"
+#include "core/log/page.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Accesses counted by path, directory, program, operation or rule.
  */
-#include "core/command/log.h"
+#include "core/log/log.h"
 
 #include <errno.h>
 #include <stdlib.h>

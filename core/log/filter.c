@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Which lines pass.
  */
-#include "core/command/log.h"
+#include "core/log/log.h"
 
 #include <errno.h>
 #include <fnmatch.h>

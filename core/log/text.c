@@ -3,7 +3,7 @@
  *
  *   14:03:13.045  deny     read     ssh[4711]         ~/.ssh/config  (credentials:7  deny all ~/.ssh; EACCES)
  */
-#include "core/command/log.h"
+#include "core/log/log.h"
 
 #include <errno.h>
 #include <signal.h>

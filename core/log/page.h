@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What a page of `sluice log --html` is made of: collected by log_page.c, written by log_html*.c.
+ * What a page of `sluice log --html` is made of: collected by page.c, written by html*.c.
  *
  * Everything is bounded, since the record is the target's; what a bound leaves out is counted.
  */
 #pragma once
-#include "core/command/log_html.h"
+#include "core/log/html.h"
 
 enum {
 	PAGE_RUNS_MAX = 32,
@@ -18,7 +18,7 @@ enum {
 	PAGE_ADDRESSES_SHOWN = 50,
 	PAGE_REFUSED_ROWS = 2000,
 	PAGE_OTHER_ROWS = 3000,
-	PAGE_BARS_SHOWN = 40,
+	PAGE_BARS_SHOWN = 30,
 	PAGE_BUCKETS = 480,
 	PAGE_ARGS_MAX = 300, /* bytes of a command line */
 };

@@ -5,7 +5,7 @@
  * The page has a bounded size whatever the record's is; where the bound cuts, the page says what is left out.
  */
 #pragma once
-#include "core/command/log.h"
+#include "core/log/log.h"
 
 struct log_page;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A set of strings that numbers them in the order of their first sight. Open addressing, SipHash.
  */
-#include "core/command/log.h"
+#include "core/log/log.h"
 
 #include <assert.h>
 #include <errno.h>

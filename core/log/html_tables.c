@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Tables of a page: refusals with what would allow them, directories, addresses, all accesses.
  */
-#include "core/command/log_page.h"
+#include "core/log/page.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -181,23 +181,25 @@ void html_denials(struct page_run *r, struct text *out)
 
 struct dir {
 	uint32_t number;
-	uint64_t read, listed, written, deleted, executed, refused, missing, names;
+	uint64_t read, listed, written, deleted, executed, refused, missing, used;
 };
 
-static int by_names(const void *a, const void *b)
+static int by_use_of(const void *a, const void *b)
 {
 	const struct dir *x = a, *y = b;
 
 	if (!x->refused != !y->refused)
 		return x->refused ? -1 : 1;
-	if (x->names != y->names)
-		return x->names > y->names ? -1 : 1;
+	if (x->used != y->used)
+		return x->used > y->used ? -1 : 1;
+	if (x->missing != y->missing)
+		return x->missing > y->missing ? -1 : 1;
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
 static void count_in_dir(struct dir *d, const struct page_path *p)
 {
-	d->names++;
+	d->used += p->done != 0;
 	d->read += (p->done & OPBIT(OP_READ)) != 0;
 	d->listed += (p->done & OPBIT(OP_LIST)) != 0;
 	d->written += (p->done & (OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_META))) != 0;
@@ -230,7 +232,7 @@ static int64_t make_dirs(const struct page_run *r, struct log_table *keys, struc
 		dirs[n].number = (uint32_t)n;
 		count_in_dir(&dirs[n], &r->paths[i]);
 	}
-	qsort(dirs, keys->n, sizeof(*dirs), by_names);
+	qsort(dirs, keys->n, sizeof(*dirs), by_use_of);
 	*ret = dirs;
 	return (int64_t)keys->n;
 }

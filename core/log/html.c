@@ -5,7 +5,7 @@
  * style and the script with the hashes that stand there. Bytes of a record are first escaped as on a
  * terminal (no control or direction characters, no broken UTF-8), then for HTML.
  */
-#include "core/command/log_page.h"
+#include "core/log/page.h"
 #include "core/cleanup.h"
 
 #include <errno.h>
@@ -287,13 +287,13 @@ static void put_tiles(const struct page_run *r, struct text *out)
 		processes += r->processes[i].seen;
 	text_puts(out, "<div class=\"tiles\"><div class=\"tile\"><b>");
 	html_span(out, r->start_us >= 0 ? r->last_us - r->start_us : -1);
-	text_puts(out, "</b><span>from first to last</span></div>");
+	text_puts(out, "</b><span>by the record</span></div>");
 	put_tile(out, "", "processes", processes);
 	put_tile(out, "", "accesses", r->accesses);
 	put_tile(out, r->refused ? " bad" : "", "refused", r->refused);
 	put_tile(out, "", "names read", read);
 	put_tile(out, "", "names written", written);
-	put_tile(out, "", "names deleted", deleted);
+	put_tile(out, "", "deleted", deleted);
 	put_tile(out, "", "programs run", executed);
 	put_tile(out, "", "not found", r->missing);
 	text_puts(out, "</div>\n");

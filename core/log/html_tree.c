@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The two pictures of a page: when things happened, and who started whom.
  */
-#include "core/command/log_page.h"
+#include "core/log/page.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -9,12 +9,12 @@
 
 enum {
 	WIDTH = 1100,
-	LEFT = 110,
+	LEFT = 130,
 	RIGHT = 10,
 	PLOT = WIDTH - LEFT - RIGHT,
 	HISTOGRAM = 90,
 	BAR = 14,
-	LABEL_MAX = 14,
+	LABEL_MAX = 17,
 	TICKS = 6
 };
 
@@ -155,7 +155,12 @@ static void put_bar(const struct page_run *r, struct text *out, const struct pag
 
 	text_printf(out, "<g><title>");
 	html_program(r, out, p->exe);
-	text_printf(out, " %d: ", p->pid);
+	text_printf(out, " %d", p->pid);
+	if (p->args && *p->args) {
+		text_puts(out, " ");
+		html_escaped(out, p->args, strlen(p->args));
+	}
+	text_puts(out, ": ");
 	html_span(out, p->last_us - p->first_us);
 	text_puts(out, ", ");
 	html_number(out, p->accesses);
