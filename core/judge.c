@@ -39,13 +39,13 @@ static const char *as_self(const struct request *q, const char *name, size_t *le
 
 static struct verdict decide_name(const struct request *q, const struct need *need, const char *name, size_t len)
 {
-	struct verdict plain, v = plan_decide(q->sup->plan, need->op, name, len);
+	struct verdict plain, v = plan_decide(q->rules->plan, need->op, name, len);
 
 	if (!need->parent_too)
 		return v;
 	/* Another name of the directory may refuse what the right to make parents would give. */
-	plain = policy_decide(q->sup->policy, need->op, name, len);
-	return v.action > plain.action ? v : policy_decide_mkdir(q->sup->policy, name, len);
+	plain = policy_decide(q->rules->policy, need->op, name, len);
+	return v.action > plain.action ? v : policy_decide_mkdir(q->rules->policy, name, len);
 }
 
 struct verdict request_decide(const struct request *q, const struct need *need)
@@ -72,10 +72,10 @@ struct verdict request_decide(const struct request *q, const struct need *need)
 	if ((need->op == OP_READ || need->op == OP_WRITE) && v.action == ACTION_ALLOW && v.rule &&
 	    v.rule->rank == RANK_BUILTIN && v.rule->names[0].is_glob && terminal_is_foreign(&at->st))
 		return refused;
-	named = plan_named(q->sup->plan, at->st.st_dev, at->st.st_ino);
+	named = plan_named(q->rules->plan, at->st.st_dev, at->st.st_ino);
 	if (!named)
 		return v;
-	by_object = plan_decide(q->sup->plan, need->op, named->path, strlen(named->path));
+	by_object = plan_decide(q->rules->plan, need->op, named->path, strlen(named->path));
 	return strictness(by_object.action) > strictness(v.action) ? by_object : v;
 }
 
@@ -92,6 +92,17 @@ void request_judge(struct request *q)
 		}
 	}
 	q->verdict = worst;
+}
+
+bool request_still_allowed(struct request *q)
+{
+	const struct ruleset *now = atomic_load_explicit(&q->sup->rules, memory_order_acquire);
+
+	if (q->rules == now)
+		return true;
+	q->rules = now;
+	request_judge(q);
+	return q->verdict.action < ACTION_DENY;
 }
 
 int request_next_ask(struct request *q, unsigned from)
@@ -115,9 +126,9 @@ int request_next_ask(struct request *q, unsigned from)
 
 bool request_is_bounded(const struct request *q)
 {
-	if (!q->sup->landlock)
+	if (!q->sup->landlock || q->rules->loosened)
 		return false;
-	if (q->call->class != CALL_OPEN || !q->sup->plan->loose_reads)
+	if (q->call->class != CALL_OPEN || !q->rules->plan->loose_reads)
 		return true;
 	/* Flags in a register stay what they are; before they are decoded they are 0, which reads. */
 	return q->call->nr != SYS_openat2 && (q->open_flags & O_ACCMODE) == O_WRONLY;
@@ -125,7 +136,7 @@ bool request_is_bounded(const struct request *q)
 
 bool request_in_baseline(const struct request *q)
 {
-	const struct plan *plan = q->sup->plan;
+	const struct plan *plan = q->rules->plan;
 
 	if (!q->boundable || !request_is_bounded(q))
 		return false;

@@ -23,12 +23,14 @@ static const struct {
 	{"explain", command_explain},
 	{"trace", command_trace},
 	{"log", command_log},
+	{"ps", command_ps},
+	{"rule", command_rule},
 	{"doctor", command_doctor},
 };
 
-static const char *const known_names[] = {"run", "explain", "trace", "log", "doctor", "help", NULL};
+static const char *const known_names[] = {"run", "explain", "trace", "log", "ps", "rule", "doctor", "help", NULL};
 /* Names that the language of sluice has reserved. */
-static const char *const later_names[] = {"learn", "ask", "ps", "rule", "serve", NULL};
+static const char *const later_names[] = {"learn", "ask", "serve", NULL};
 
 static bool has_word(const char *const *words, const char *word)
 {

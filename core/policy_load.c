@@ -10,6 +10,7 @@
  * it was configured to put them. No environment variable moves them.
  */
 #include "core/cleanup.h"
+#include "core/control/rundir.h"
 #include "core/resolve_literal.h"
 #include "core/run.h"
 
@@ -361,6 +362,8 @@ static int load(struct policy *p, const struct host *h, const struct policy_opti
 		}
 		r = policy_add_protected(p, own, ret_error);
 	}
+	for (const char *const *dir = rundir_all(); *dir && r >= 0; dir++)
+		r = policy_add_hidden(p, *dir, ret_error);
 	if (r >= 0)
 		r = policy_finish(p, ret_error);
 	return r;

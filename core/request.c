@@ -22,6 +22,8 @@ static uint64_t now_ns(void)
 void request_init(struct request *q, struct supervisor *sup, const struct seccomp_notif *notif)
 {
 	q->sup = sup;
+	/* Pairs with the release in runtime.c: who sees the new rules sees them whole. */
+	q->rules = atomic_load_explicit(&sup->rules, memory_order_acquire);
 	q->call = call_by_nr(notif->data.nr);
 	q->id = notif->id;
 	q->tid = (pid_t)notif->pid;
@@ -33,7 +35,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->n_needs = 0;
 	q->verdict = (struct verdict){.action = ACTION_DENY, .err = EACCES};
 	q->decisive = (struct need){0};
-	q->answered = q->creates = q->slow = q->baseline_only = false;
+	q->asked = q->answered = q->creates = q->slow = q->baseline_only = false;
 	q->open_flags = q->open_mode = q->open_resolve = 0;
 	q->extra = NULL;
 	q->extra_len = 0;
@@ -181,4 +183,12 @@ bool request_cached(struct request *q, enum op op)
 	if (!q->sup->cache || p->bytes[0] != '/' || q->acts_as_target)
 		return false;
 	return cache_lookup(q->sup->cache, op, p->bytes, p->len, &q->cache_key);
+}
+
+void request_learn(struct request *q)
+{
+	/* New rules are published before the generation of the cache is raised: if these are still in force now, the
+	 * key carries a stamp from before any change to come. */
+	if (q->cache_key.a && atomic_load_explicit(&q->sup->rules, memory_order_acquire) == q->rules)
+		cache_learn(q->sup->cache, &q->cache_key);
 }

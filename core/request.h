@@ -29,12 +29,17 @@ int request_resolve_fd(struct request *q, unsigned which, int fd);
 
 /* Is path[0] known to be CONTINUEd for OP? If not, a CONTINUE that follows is learned. */
 bool request_cached(struct request *q, enum op op);
+/* Learn it, unless the rules have changed since the request came. */
+void request_learn(struct request *q);
 
 /* OP on at[which] has to be allowed. */
 void request_need(struct request *q, enum op op, unsigned which);
 
 /* Judge all needs: q->verdict and q->decisive are those of the strictest. */
 void request_judge(struct request *q);
+/* Are the rules that Q was judged by still in force, or does it pass by those that are? A question that was answered
+ * counts as answered. */
+bool request_still_allowed(struct request *q);
 /* The next need that a rule asks about, from needs[from] on: its index, now decisive; -1: none is left. */
 int request_next_ask(struct request *q, unsigned from);
 /* Would the baseline let the kernel do all needs? */

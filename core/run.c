@@ -4,6 +4,8 @@
 #include "core/run.h"
 
 #include "core/cleanup.h"
+#include "core/control/control.h"
+#include "core/control/rundir.h"
 #include "core/environment.h"
 #include "core/exec_check.h"
 #include "core/features.h"
@@ -11,6 +13,7 @@
 #include "core/observe/observe.h"
 #include "core/private_dir.h"
 #include "core/reply/terminal.h"
+#include "core/resolve_literal.h"
 #include "core/supervisor.h"
 #include "core/sys.h"
 
@@ -32,8 +35,13 @@ struct run {
 	char **envp;
 	struct observer *observer;
 	struct asker *asker;
+	struct control *control; /* NULL: no place for its socket */
+	struct runtime *runtime;
+	struct plan_caps caps;
+	struct ruleset rules;
 	struct supervisor sup;
 	struct launch *launch;
+	char *home, *answers;
 	uint64_t started_us;
 };
 
@@ -55,20 +63,12 @@ static void say_error(const char *text)
 	fprintf(stderr, "sluice: %s\n", text);
 }
 
-#define MOST_PINNED 1024u
-
 /* The objects of denials are known by their inode: held open, no other file can get it when they are
  * removed. The descriptors live as long as the run. */
 static void pin_named_objects(const struct plan *plan)
 {
-	for (size_t i = 0; i < plan->n_named && i < MOST_PINNED; i++) {
-		int fd = open(plan->named[i].path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		struct stat st;
-
-		if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != plan->named[i].dev ||
-				st.st_ino != plan->named[i].ino))
-			close(fd);
-	}
+	for (size_t i = 0; i < plan->n_named; i++)
+		plan_pin(&plan->named[i]);
 }
 
 static bool can_supervise(const struct features *f)
@@ -91,27 +91,28 @@ static const char *why_unsupervised(const struct features *f)
 static int load(struct run *run)
 {
 	const struct run_options *o = run->options;
-	const char *protect[3] = {NULL};
+	const char *protect[4] = {NULL};
 	struct policy_error error;
-	struct plan_caps caps;
 	unsigned n = 0;
 
 	if (o->record)
 		protect[n++] = o->record;
 	if (o->stats)
 		protect[n++] = o->stats;
+	if (o->prompt_program)
+		protect[n++] = o->prompt_program;
 	if (policy_load(&o->policy, run->tmpdir, protect, &run->policy, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;
 	}
-	caps = (struct plan_caps){
+	run->caps = (struct plan_caps){
 		.landlock_abi = o->policy.emulate ? 0 : run->features.landlock_abi,
 		.supervisor = can_supervise(&run->features),
 		.unsupervised = why_unsupervised(&run->features),
 		.ptrace_exec = run->features.ptrace,
 		.record = o->record || o->record_fd, .record_stat = o->record_stat,
 	};
-	if (policy_plan(run->policy, &caps, &run->plan, &error) < 0) {
+	if (policy_plan(run->policy, &run->caps, &run->plan, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;
 	}
@@ -135,16 +136,45 @@ static bool asks_anything(const struct policy *policy)
 	return false;
 }
 
+static void on_change(void *ctx)
+{
+	const struct run *run = ctx;
+
+	control_wake(run->control);
+}
+
+static void on_decision(void *ctx, const struct decision *d)
+{
+	const struct run *run = ctx;
+
+	observe_decision(run->observer, d);
+}
+
+/* The file of answers that hold always, as lasting strings; NULL without a home directory. */
+static void find_answers(struct run *run)
+{
+	_cleanup_free_ char *home = home_directory();
+
+	run->home = home ? realpath(home, NULL) : NULL;
+	if (run->home && asprintf(&run->answers, "%s/.config/sluice/answers.policy", run->home) < 0)
+		run->answers = NULL;
+}
+
 static int watchers(struct run *run)
 {
+	static const enum ask_front fronts[] = {
+		[PROMPT_TTY] = ASK_TERMINAL, [PROMPT_SOCKET] = ASK_CLIENTS, [PROMPT_NONE] = ASK_NOBODY,
+		[PROMPT_EXEC] = ASK_PROGRAM,
+	};
 	const struct run_options *o = run->options;
 	struct observer_config observer = {
 		.policy = run->policy, .plan = run->plan, .record_path = o->record, .stats_path = o->stats,
 		.record_fd = o->record_fd, .looks = o->record_stat, .tmpdir = run->tmpdir, .run_name = o->name, .argv = o->argv, .verbose = o->verbose, .quiet = o->quiet,
 	};
 	struct asker_config asker = {
-		.timeout_s = o->prompt_timeout_s, .terminal = o->prompt == PROMPT_TTY,
-		.end_tree = end_tree, .ctx = run,
+		.timeout_s = o->prompt_timeout_s, .front = fronts[o->prompt], .program = o->prompt_program,
+		.command = o->argv[0], .end_tree = end_tree, .changed = on_change, .decided = on_decision, .ctx = run,
+		.later = !asks_anything(run->policy),
 	};
 	struct policy_error error;
 
@@ -152,7 +182,10 @@ static int watchers(struct run *run)
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;
 	}
-	return asks_anything(run->policy) ? asker_new(&asker, &run->asker) : 0;
+	find_answers(run);
+	asker.answers = run->answers;
+	asker.home = run->home;
+	return asker_new(&asker, &run->asker);
 }
 
 /* `allow call` of one of these lets a target see other mounts or another root. */
@@ -212,8 +245,9 @@ static int start(struct run *run)
 	struct launch_error error;
 	int r;
 
+	run->rules = (struct ruleset){.policy = run->policy, .plan = run->plan};
 	run->sup = (struct supervisor){
-		.policy = run->policy, .plan = run->plan, .features = &run->features,
+		.rules = &run->rules, .features = &run->features,
 		.observer = run->observer, .asker = run->asker, .landlock = run->plan->landlock_abi > 0,
 		.privileged = geteuid() == 0, .view_may_differ = view_may_differ(run->policy),
 		.wants_allowed = observer_wants_allowed(run->observer),
@@ -222,6 +256,7 @@ static int start(struct run *run)
 	if (run->sup.landlock && run->plan->trap[CALL_NAME] && !run->sup.wants_allowed)
 		run->sup.cache = cache_new();
 	terminal_init();
+	resolve_hide(rundir_all());
 	r = resolve_init();
 	if (r < 0) {
 		fprintf(stderr, "sluice: %s\n", strerror(-r));
@@ -232,6 +267,37 @@ static int start(struct run *run)
 		return error.exit_code;
 	}
 	return 0;
+}
+
+/* Where clients find this run. Only --prompt socket can't do without. */
+static int open_control(struct run *run)
+{
+	int r = control_new(&run->control);
+
+	if (r == 0 || run->options->prompt != PROMPT_SOCKET)
+		return 0;
+	fprintf(stderr, "sluice: --prompt socket: no directory for the control socket: %s\n", strerror(-r));
+	return r;
+}
+
+static int start_control(struct run *run)
+{
+	static const char *const prompts[] = {
+		[PROMPT_TTY] = "tty", [PROMPT_SOCKET] = "socket", [PROMPT_NONE] = "none", [PROMPT_EXEC] = "exec",
+	};
+	struct control_info info = {
+		.run = observer_run(run->observer), .name = run->options->name, .argv = run->options->argv,
+		.prompt = prompts[run->options->prompt], .sup = &run->sup, .warden = run->sup.warden,
+		.end_tree = end_tree, .ctx = run,
+	};
+	int r = 0;
+
+	if (!run->control)
+		return 0;
+	if (run->sup.pool)
+		r = runtime_new(&run->sup, &run->rules, &run->caps, &run->runtime);
+	info.runtime = run->runtime;
+	return r < 0 ? r : control_start(run->control, &info);
 }
 
 static void collect(const struct run *run, struct run_stats *ret)
@@ -257,6 +323,7 @@ static void run_done(struct run *run)
 {
 	struct pool_stats pool = {0};
 
+	control_free(run->control);
 	if (run->sup.pool) {
 		pool_stop(run->sup.pool);
 		pool_get_stats(run->sup.pool, &pool);
@@ -276,9 +343,12 @@ static void run_done(struct run *run)
 		observer_free(run->observer);
 	cache_free(run->sup.cache);
 	environment_free(run->envp);
+	runtime_free(run->runtime);
 	plan_free(run->plan);
 	policy_free(run->policy);
 	private_dir_remove(run->tmpdir);
+	free(run->answers);
+	free(run->home);
 }
 
 /* The exit code, or the signal in *RET_WSTATUS that sluice has to die of. */
@@ -304,7 +374,7 @@ static int run_all(struct run *run, int *ret_wstatus)
 			strerror(-r));
 		return EXIT_NOT_STARTED;
 	}
-	if (load(run) < 0 || watchers(run) < 0)
+	if (open_control(run) < 0 || load(run) < 0 || watchers(run) < 0)
 		return EXIT_NOT_STARTED;
 	run->envp = environment_make(run->policy, run->tmpdir);
 	if (!run->envp)
@@ -312,6 +382,10 @@ static int run_all(struct run *run, int *ret_wstatus)
 	r = start(run);
 	if (r)
 		return r;
+	if (start_control(run) < 0 && run->options->prompt == PROMPT_SOCKET) {
+		say_error("--prompt socket: the control socket can't be made");
+		launch_kill_tree(run->launch);
+	}
 	r = launch_wait(run->launch, &wstatus);
 	if (r < 0) {
 		fprintf(stderr, "sluice: the command is lost: %s\n", strerror(-r));
@@ -319,6 +393,8 @@ static int run_all(struct run *run, int *ret_wstatus)
 	}
 	if (run->asker)
 		asker_stop(run->asker); /* its thread observes, too */
+	control_free(run->control);
+	run->control = NULL;
 	if (run->sup.pool)
 		pool_stop(run->sup.pool);
 	collect(run, &stats);

@@ -21,12 +21,13 @@ struct policy_options {
 	bool emulate;          /* --layers emulate */
 };
 
-enum prompt_mode { PROMPT_TTY, PROMPT_NONE };
+enum prompt_mode { PROMPT_TTY, PROMPT_SOCKET, PROMPT_NONE, PROMPT_EXEC };
 enum backend { BACKEND_AUTO, BACKEND_URING, BACKEND_EPOLL };
 
 struct run_options {
 	struct policy_options policy;
 	enum prompt_mode prompt;
+	const char *prompt_program; /* PROMPT_EXEC */
 	unsigned prompt_timeout_s;
 	bool die_by_ptrace;
 	const char *record, *stats, *name;
@@ -52,5 +53,7 @@ int policy_load(const struct policy_options *options, const char *tmpdir, const 
 /* Plan for this kernel. */
 int policy_plan(const struct policy *policy, const struct plan_caps *caps, struct plan **ret,
 		struct policy_error *ret_error);
+/* Hold the object open, so that no other file can get its inode; for as long as the process lasts. */
+void plan_pin(const struct named_object *named);
 /* The SHA-256 of a file as policy_load() read it, in hex; NULL for one that it did not read. */
 const char *policy_file_hash(const char *path);

@@ -8,6 +8,8 @@
  */
 #include "core/supervisor.h"
 
+#include "core/ask/prompt.h"
+#include "core/observe/record.h"
 #include "core/reply/reply.h"
 #include "core/request.h"
 #include "core/sys.h"
@@ -92,11 +94,16 @@ static void perform_slowly(void *arg, void *local)
 	struct request *q = arg;
 
 	(void)local;
-	/* It may have waited long: nothing is done for a caller that is gone. */
-	if (reply_still_valid(q))
-		perform(q);
-	else
+	/* It may have waited long: nothing is done for a caller that is gone, nor what is refused by now. */
+	if (!reply_still_valid(q)) {
 		q->answered = true;
+	} else if (!request_still_allowed(q)) {
+		refuse(q, q->verdict.rule ? BY_RULE : BY_DEFAULT, NULL);
+	} else {
+		if (q->asked && (q->sup->wants_allowed || q->verdict.audit))
+			request_observe(q, true, BY_USER, REPLY_EMULATE, 0, NULL);
+		perform(q);
+	}
 	request_done(q);
 	free(q);
 }
@@ -128,18 +135,49 @@ static void hand_to_slow(struct request *q)
 
 static void ask_next(struct request *q);
 
-/* Runs on the asker's thread: only hands on. */
+/* Takes Q. */
+static void hand_over(struct request *q)
+{
+	if (pool_submit_slow_for(q->sup->pool, slow_key(q), perform_slowly, q) == 0)
+		return;
+	q->verdict.err = EAGAIN;
+	refuse(q, BY_ERROR, "too many calls that block");
+	request_done(q);
+	free(q);
+}
+
+/* Other rules hold than when it was asked. Takes Q. */
+static void judge_again(struct request *q)
+{
+	if (!request_still_allowed(q)) {
+		refuse(q, q->verdict.rule ? BY_RULE : BY_DEFAULT, NULL);
+		request_done(q);
+		free(q);
+	} else if (q->verdict.action == ACTION_ASK) {
+		q->next_need = 0;
+		ask_next(q);
+	} else {
+		hand_over(q);
+	}
+}
+
+/* Runs on an unconfined thread: only hands on. */
 static void answered_by_user(void *ctx, enum answer answer)
 {
 	static const char *const why[] = {
 		[ANSWER_NO] = "the answer was no", [ANSWER_TIMEOUT] = "nobody answered in time",
 		[ANSWER_NO_TERMINAL] = "there is no terminal to ask on",
-		[ANSWER_END_TREE] = "the command was ended",
+		[ANSWER_END_TREE] = "the command was ended", [ANSWER_FLOOD] = "too many questions at once",
+		[ANSWER_COUNT] = NULL,
 	};
 	struct request *q = ctx;
 
 	if (answer == ANSWER_YES) {
 		ask_next(q);
+		return;
+	}
+	if (answer == ANSWER_AGAIN) {
+		judge_again(q);
 		return;
 	}
 	q->verdict.err = EACCES;
@@ -148,42 +186,75 @@ static void answered_by_user(void *ctx, enum answer answer)
 	free(q);
 }
 
-/* One question for each need that a rule asks about; then the call is done. Takes Q. */
-static void ask_next(struct request *q)
+/* The question about the decisive need, but for who asks. */
+static struct question question_of(const struct request *q)
 {
-	int i = request_next_ask(q, q->next_need);
 	const struct resolved *at = &q->at[q->decisive.which];
-	char exe[PATH_MAX], link[32];
-	struct question question;
-	ssize_t n;
-
-	if (i < 0) {
-		if (pool_submit_slow_for(q->sup->pool, slow_key(q), perform_slowly, q) == 0)
-			return;
-		q->verdict.err = EAGAIN;
-		refuse(q, BY_ERROR, "too many calls that block");
-		request_done(q);
-		free(q);
-		return;
-	}
-	q->next_need = (unsigned)i + 1;
-	question = (struct question){
+	struct question question = {
 		.op = q->decisive.op, .rule = q->verdict.rule, .pid = q->tid, .tid = q->tid,
 		.path = at->name, .path_len = at->name_len, .exists = at->obj >= 0,
 	};
-	snprintf(link, sizeof(link), "/proc/%d/exe", q->tid);
-	n = readlink(link, exe, sizeof(exe) - 1);
-	if (n > 0) {
-		exe[n] = '\0';
-		question.exe = exe;
-	}
+
 	if (at->obj >= 0) {
 		question.is_dir = S_ISDIR(at->st.st_mode);
 		question.size = (uint64_t)at->st.st_size;
 		question.owner = at->st.st_uid;
 		question.mode = at->st.st_mode;
 	}
+	return question;
+}
+
+/* One question for each need that a rule asks about; then the call is done. Takes Q. */
+static void ask_next(struct request *q)
+{
+	int i = request_next_ask(q, q->next_need);
+	char exe[PATH_MAX], claims[1024];
+	struct text ancestors = {0};
+	struct question question;
+
+	if (i < 0) {
+		hand_over(q);
+		return;
+	}
+	q->next_need = (unsigned)i + 1;
+	question = question_of(q);
+	if (task_exe(q->tid, exe, sizeof(exe)))
+		question.exe = exe;
+	if (task_claims(q->tid, claims, sizeof(claims)))
+		question.argv = claims;
+	prompt_ancestors(&ancestors, q->tid);
+	question.ancestors = ancestors.data ? ancestors.data : "";
 	ask_submit(q->sup->asker, &question, answered_by_user, q);
+	text_done(&ancestors);
+}
+
+/* All questions of this call were answered before, for the run or always: act on it at once. */
+static bool act_on_known(struct request *q)
+{
+	bool yes = false;
+
+	for (int i = -1; (i = request_next_ask(q, (unsigned)(i + 1))) >= 0;) {
+		struct question question = question_of(q);
+
+		if (!ask_is_known(q->sup->asker, &question, &yes))
+			return false;
+		if (!yes)
+			break;
+	}
+	if (!yes) {
+		q->verdict.err = EACCES;
+		refuse(q, BY_USER, "the answer was no");
+		return true;
+	}
+	q->asked = true;
+	if (q->slow) {
+		hand_to_slow(q);
+		return true;
+	}
+	if (q->sup->wants_allowed || q->verdict.audit)
+		request_observe(q, true, BY_USER, REPLY_EMULATE, 0, NULL);
+	perform(q);
+	return true;
 }
 
 /* Only the asking call waits: its objects stay pinned in the parked copy, and those are handed over. */
@@ -196,6 +267,8 @@ static void park(struct request *q)
 		refuse(q, BY_USER, "there is no terminal to ask on");
 		return;
 	}
+	if (act_on_known(q))
+		return;
 	copy = request_detach(q);
 	if (!copy) {
 		q->answered = false;
@@ -203,6 +276,7 @@ static void park(struct request *q)
 		return;
 	}
 	copy->next_need = 0;
+	copy->asked = true;
 	ask_next(copy);
 }
 
@@ -215,8 +289,7 @@ static void allow(struct request *q)
 	/* Safe: whatever path the kernel reads now, the target's domain grants no more than the policy. */
 	if (in_baseline) {
 		reply_continue(q);
-		if (q->cache_key.a)
-			cache_learn(q->sup->cache, &q->cache_key);
+		request_learn(q);
 	} else if (q->slow) {
 		hand_to_slow(q);
 	} else {

@@ -16,10 +16,18 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+/* What is judged by: immutable. `sluice rule` puts another one in its place; the old ones live until the end of the
+ * run, since requests, questions and the tally of refusals point into them. */
+struct ruleset {
+	const struct policy *policy;
+	const struct plan *plan; /* its grants and traps are those of the start: the kernel's can't be changed */
+	/* A rule was added that refuses what the baseline grants: nothing bounds a call that is continued, so none may
+	 * be but an exec. */
+	bool loosened;
+};
+
 struct supervisor {
 	/* immutable while workers run */
-	const struct policy *policy;
-	const struct plan *plan;
 	const struct features *features;
 	struct observer *observer;
 	struct asker *asker; /* NULL: every ask is denied */
@@ -34,6 +42,7 @@ struct supervisor {
 	ino_t mnt_ns;
 
 	/* atomic */
+	const struct ruleset *_Atomic rules; /* read once a request: request.rules */
 	atomic_bool ids_changed;  /* some target called set*id */
 	atomic_bool some_confined; /* some target confined itself */
 	atomic_uint_fast64_t continued, emulated, refused, asked, errors;
@@ -56,6 +65,7 @@ struct need {
 
 struct request {
 	struct supervisor *sup;
+	const struct ruleset *rules;
 	const struct call_desc *call;
 	uint64_t id;
 	pid_t tid;
@@ -71,6 +81,7 @@ struct request {
 	struct verdict verdict;
 	struct need decisive;
 	uint64_t began_ns; /* for the record; 0: nobody wants to know */
+	bool asked;         /* the user said yes, or is about to be asked */
 	unsigned next_need; /* questions: where to go on when this one is answered */
 	bool answered;
 	bool creates; /* what is judged is not there */

@@ -62,7 +62,7 @@ int policy_add_option(struct policy *p, enum action action, const char *argument
 	return policy_result(p, p->failed ? -EINVAL : option_parse(p, action, argument), ret_error);
 }
 
-static int protect(struct policy *p, const char *path)
+static int protect(struct policy *p, const char *ops, const char *path)
 {
 	static const struct source source = {.shown = "files in use", .rank = RANK_OPTION};
 	struct lexer lx = {.place = {source.shown, 0}, .error = &p->error};
@@ -80,9 +80,9 @@ static int protect(struct policy *p, const char *path)
 				   "\"%s\" is relative, and the working directory has no path",
 				   shown(path, strlen(path)));
 	snprintf(absolute, size, "%s%s%s", *path == '/' ? "" : pwd, *path == '/' ? "" : "/", path);
-	snprintf(text, size + 8, "never w %s", absolute);
+	snprintf(text, size + 8, "never %s %s", ops, absolute);
 	st.text = text;
-	r = opset_parse("w", 1, &st.ops);
+	r = opset_parse(ops, strlen(ops), &st.ops);
 	if (r == 0)
 		r = pattern_literal(&p->arena, absolute, &t.pattern);
 	if (r == -EINVAL)
@@ -97,7 +97,12 @@ static int protect(struct policy *p, const char *path)
 
 int policy_add_protected(struct policy *p, const char *path, struct policy_error *ret_error)
 {
-	return policy_result(p, p->failed ? -EINVAL : protect(p, path), ret_error);
+	return policy_result(p, p->failed ? -EINVAL : protect(p, "w", path), ret_error);
+}
+
+int policy_add_hidden(struct policy *p, const char *path, struct policy_error *ret_error)
+{
+	return policy_result(p, p->failed ? -EINVAL : protect(p, "rw", path), ret_error);
 }
 
 int policy_set_report(struct policy *p, const char *word, struct policy_error *ret_error)

@@ -25,6 +25,39 @@ void policy_free(struct policy *p)
 	free(p);
 }
 
+struct policy *policy_derive(const struct policy *base)
+{
+	struct policy *p = policy_new(&base->host);
+	size_t n = base->n_rules;
+
+	if (!p)
+		return NULL;
+	/* Arrays that grow are copied; what they point at is the base's, and immutable. */
+	p->rules = arena_alloc(&p->arena, (n + 1) * sizeof(*base->rules));
+	p->drafts = arena_alloc(&p->arena, (n + 1) * sizeof(*base->drafts));
+	if (!p->rules || !p->drafts) {
+		policy_free(p);
+		return NULL;
+	}
+	if (n) {
+		memcpy(p->rules, base->rules, n * sizeof(*base->rules));
+		memcpy(p->drafts, base->drafts, n * sizeof(*base->drafts));
+	}
+	p->n_rules = p->n_derived = p->cap_rules = p->cap_drafts = n;
+	p->env_entries = base->env_entries;
+	p->n_env = p->cap_env = base->n_env;
+	p->calls = base->calls;
+	p->n_calls = p->cap_calls = base->n_calls;
+	p->files = base->files;
+	p->n_files = base->n_files;
+	p->cap_files = base->n_files + 1;
+	p->loaded = base->loaded;
+	p->n_loaded = p->cap_loaded = base->n_loaded;
+	memcpy(p->report, base->report, sizeof(p->report));
+	memcpy(p->exec_holes, base->exec_holes, sizeof(p->exec_holes));
+	return p;
+}
+
 int policy_result(struct policy *p, int r, struct policy_error *ret_error)
 {
 	if (r >= 0)

@@ -58,11 +58,17 @@ int policy_add_option(struct policy *p, enum action action, const char *argument
 		      struct policy_error *ret_error);
 /* An implicit `never w PATH` (files in use: policy, record, statistics, ~/.config/sluice). */
 int policy_add_protected(struct policy *p, const char *path, struct policy_error *ret_error);
+/* The same with `rw`: what the command may not even look into. */
+int policy_add_hidden(struct policy *p, const char *path, struct policy_error *ret_error);
 /* Override `report` (command line). */
 int policy_set_report(struct policy *p, const char *word, struct policy_error *ret_error);
 
 /* Resolve every name, refuse contradictions and idle rules (POLICY.md section 3). */
 int policy_finish(struct policy *p, struct policy_error *ret_error);
+
+/* A policy with all that BASE, which is finished, has; to be added to and finished in its turn. Names of BASE stay what
+ * they were resolved to, and BASE must outlive it. NULL: no memory. */
+struct policy *policy_derive(const struct policy *base);
 
 struct verdict {
 	enum action action; /* of one op on one path; never ACTION_COUNT */

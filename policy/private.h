@@ -65,6 +65,7 @@ struct policy {
 	struct rule *rules;
 	struct draft *drafts;
 	size_t n_rules, cap_rules, cap_drafts;
+	size_t n_derived; /* the first so many rules are a finished policy's: resolved, and judged as a start */
 
 	struct env_entry *env_entries;
 	struct env_rule *env;

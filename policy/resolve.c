@@ -192,8 +192,8 @@ int policy_resolve_names(struct policy *p)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < p->n_rules && r == 0; i++)
+	for (size_t i = p->n_derived; i < p->n_rules && r == 0; i++)
 		if (p->rules[i].net == NET_NONE)
 			r = resolve_rule(p, &p->rules[i], &p->drafts[i]);
-	return r < 0 ? r : check_variables(p);
+	return r < 0 || p->n_derived ? r : check_variables(p);
 }

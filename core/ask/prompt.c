@@ -70,14 +70,14 @@ static void put_object(struct text *out, const struct question *q)
 	text_puts(out, "\n");
 }
 
-/* Who started PID, and who them: the kernel's word, read at the moment of asking. */
-static void put_ancestors(struct text *out, pid_t pid)
+void prompt_ancestors(struct text *out, pid_t pid)
 {
-	char exe[PATH_MAX];
+	char exe[PATH_MAX], own[PATH_MAX];
 
 	for (int i = 0; i < ANCESTORS_MAX; i++) {
 		pid = task_parent(pid);
-		if (pid <= 1 || pid == getpid() || !task_exe(pid, exe, sizeof(exe)))
+		if (pid <= 1 || pid == getpid() || !task_exe(pid, exe, sizeof(exe)) ||
+		    (task_exe(getpid(), own, sizeof(own)) && strcmp(exe, own) == 0)) /* the warden */
 			return;
 		text_puts(out, i ? ", by " : ", started by ");
 		put_name(out, exe);
@@ -85,47 +85,125 @@ static void put_ancestors(struct text *out, pid_t pid)
 	}
 }
 
-void prompt_keys(struct text *out, unsigned seconds)
+const char *prompt_verb(enum op op)
 {
-	text_printf(out, "  y yes  r yes, this run  n no  N no, this run  k end the command  ? help  (%u s) ",
-		    seconds);
+	return verbs[op];
 }
 
-void prompt_help(struct text *out)
+bool prompt_offers(const struct ask_view *v, enum answer answer, enum ask_scope scope)
 {
-	text_puts(out,
-		  "\n  y  allow it this once\n"
-		  "  r  allow this operation on this path until the command has ended\n"
-		  "  n  refuse it this once\n"
-		  "  N  refuse this operation on this path until the command has ended\n"
-		  "  k  end the command and all that it started\n"
-		  "  No answer is a no. What is allowed is the object that was there when sluice asked.\n");
+	if (answer == ANSWER_END_TREE || (answer == ANSWER_NO && scope == SCOPE_ONCE))
+		return true;
+	if (scope == SCOPE_ALWAYS && !(answer == ANSWER_YES ? v->yes_line : v->no_line))
+		return false;
+	return v->offered & 1u << scope;
 }
 
-void prompt_question(struct text *out, const struct question *q, unsigned seconds)
+/* One line of the keys: those of KEYS that are offered. */
+static void put_keys(struct text *out, const struct ask_view *v, enum answer answer, const char *keys)
 {
-	text_puts(out, "\nsluice: may ");
-	if (q->exe && *q->exe)
-		put_name(out, q->exe);
-	else
-		text_puts(out, "the command");
-	text_printf(out, " %s this?\n  path     ", verbs[q->op]);
-	text_escaped(out, q->path, q->path_len);
+	static const char *const words[] = {
+		[SCOPE_ONCE] = "", [SCOPE_RUN] = ", this run", [SCOPE_DIR] = ", this directory",
+		[SCOPE_ALWAYS] = ", always",
+	};
+
+	for (unsigned scope = 0; scope < SCOPE_COUNT; scope++)
+		if (prompt_offers(v, answer, scope))
+			text_printf(out, "  %c %s%s", keys[scope], answer == ANSWER_YES ? "yes" : "no", words[scope]);
+}
+
+void prompt_keys(struct text *out, const struct ask_view *v, unsigned seconds)
+{
+	put_keys(out, v, ANSWER_YES, "yrda");
 	text_puts(out, "\n");
-	put_object(out, q);
+	put_keys(out, v, ANSWER_NO, "nNDA");
+	text_printf(out, "\n  k end the command  ? help  (%u s) ", seconds);
+}
+
+void prompt_help(struct text *out, const struct ask_view *v)
+{
+	static const char *const lines[][2] = {
+		[SCOPE_ONCE] = {"\n  y  allow it this once\n", "  n  refuse it this once\n"},
+		[SCOPE_RUN] = {"  r  allow this operation on this path until the command has ended\n",
+			       "  N  refuse this operation on this path until the command has ended\n"},
+		[SCOPE_DIR] = {"  d  allow this operation on all that the same rule asks about in the directory\n"
+			       "     and beneath it, until the command has ended\n",
+			       "  D  refuse the same\n"},
+		[SCOPE_ALWAYS] = {"  a  allow it now and in later runs: shows the line, wants a second a, and writes it\n"
+				  "     to your answers.policy\n",
+				  "  A  refuse it now and in later runs, in the same way\n"},
+	};
+
+	for (int no = 0; no < 2; no++)
+		for (unsigned scope = 0; scope < SCOPE_COUNT; scope++)
+			if (prompt_offers(v, no ? ANSWER_NO : ANSWER_YES, scope))
+				text_puts(out, lines[scope][no]);
+	text_puts(out, "  k  end the command and all that it started\n"
+		       "  No answer is a no. What is allowed is the object that was there when sluice asked.\n");
+}
+
+void prompt_always(struct text *out, const char *line, const char *file, char key)
+{
+	text_puts(out, "always\n  this line goes into ");
+	text_escaped(out, file, strlen(file));
+	text_puts(out, ":\n    ");
+	text_escaped(out, line, strlen(line));
+	text_printf(out, "\n  %c once more to write it, any other key to go back ", key);
+}
+
+static void put_names(struct text *out, const struct ask_view *v)
+{
+	text_printf(out, "  names    ");
+	for (unsigned i = 0; i < v->n_names; i++) {
+		text_puts(out, i ? "\n           " : "");
+		text_escaped(out, v->names[i], strlen(v->names[i]));
+	}
+	if (v->n_paths > v->n_names)
+		text_printf(out, "\n           and %u more", v->n_paths - v->n_names);
+	text_puts(out, "\n");
+}
+
+static void put_caller(struct text *out, const struct question *q)
+{
 	text_puts(out, "  by       ");
 	if (q->exe && *q->exe)
 		text_escaped(out, q->exe, strlen(q->exe));
 	else
 		text_puts(out, "a program that can't be told");
 	text_printf(out, ", pid %d", (int)q->pid);
-	put_ancestors(out, q->pid);
+	if (q->ancestors)
+		text_puts(out, q->ancestors);
+	else
+		prompt_ancestors(out, q->pid);
 	text_puts(out, "\n");
 	if (q->argv && *q->argv) {
 		text_puts(out, "  claims   to be: ");
 		text_escaped(out, q->argv, strlen(q->argv));
 		text_puts(out, "\n");
 	}
+}
+
+void prompt_body(struct text *out, const struct ask_view *v)
+{
+	const struct question *q = &v->q;
+
+	text_puts(out, "sluice: may ");
+	if (q->exe && *q->exe)
+		put_name(out, q->exe);
+	else
+		text_puts(out, "the command");
+	if (v->dir) {
+		text_printf(out, " %s %u names in this directory?\n  path     ", verbs[q->op], v->n_paths);
+		text_escaped(out, v->dir, strlen(v->dir));
+		text_puts(out, "\n");
+		put_names(out, v);
+	} else {
+		text_printf(out, " %s this?\n  path     ", verbs[q->op]);
+		text_escaped(out, q->path, q->path_len);
+		text_puts(out, "\n");
+		put_object(out, q);
+	}
+	put_caller(out, q);
 	if (q->rule) {
 		text_puts(out, "  rule     ");
 		text_escaped(out, q->rule->file, strlen(q->rule->file));
@@ -135,5 +213,11 @@ void prompt_question(struct text *out, const struct question *q, unsigned second
 		}
 		text_puts(out, "\n");
 	}
-	prompt_keys(out, seconds);
+}
+
+void prompt_question(struct text *out, const struct ask_view *v, unsigned seconds)
+{
+	text_puts(out, "\n");
+	prompt_body(out, v);
+	prompt_keys(out, v, seconds);
 }

@@ -28,6 +28,8 @@ static const struct {
 	 "  explain  say what a policy decides:       sluice explain read ~/.ssh/id_ed25519\n"
 	 "  trace    say what a command touches:      sluice trace -- make\n"
 	 "  log      show what is in a record:        sluice log --verdict deny build.jsonl\n"
+	 "  ps       list what runs under sluice\n"
+	 "  rule     list, add and remove rules of a run: sluice rule add deny read ~/.netrc\n"
 	 "  doctor   say what this kernel can do\n"
 	 "  help     the options of a command:        sluice help run\n"
 	 "\n"
@@ -40,7 +42,8 @@ static const struct {
 	 "Runs COMMAND under a policy. Options end at the first word that is none.\n"
 	 "\n" POLICY_OPTIONS
 	 "\n"
-	 "  --prompt WHERE      where `ask` rules ask: tty, or none (every ask is a no)\n"
+	 "  --prompt WHERE      who answers `ask` rules: tty, socket (`sluice ask` and other\n"
+	 "                      clients), exec:PROGRAM, or none (every ask is a no)\n"
 	 "  --prompt-timeout S  seconds until an unanswered question is a no; default: 60\n"
 	 "  --record FILE       write each access as a line of JSON\n"
 	 "  --stats FILE        write counters of the run as JSON\n"
@@ -116,6 +119,25 @@ static const struct {
 	 "\n"
 	 "Exits 0, 1 if nothing matches, 2 after an error, 3 if the record is damaged or cut\n"
 	 "off: it is read as far as it goes then.\n"},
+	{"ps",
+	 "usage: sluice ps [--json]\n"
+	 "\n"
+	 "Lists what you run under sluice: pid, start, open questions, refusals, command.\n"
+	 "\n"
+	 "  --json              the status of each run as JSON\n"},
+	{"rule",
+	 "usage: sluice rule list [--json] [RUN]\n"
+	 "       sluice rule add [RUN] RULE...\n"
+	 "       sluice rule remove [RUN] ID\n"
+	 "\n"
+	 "Lists the rules of a run, adds one, or removes one that was added or answered.\n"
+	 "RUN is a pid, a --name, or the beginning of an id; it can be left out if there is\n"
+	 "one run. RULE is a line as in a policy: sluice rule add deny read ~/.netrc\n"
+	 "\n"
+	 "An added rule ranks above all others. It holds for what sluice decides from now on;\n"
+	 "what the kernel has granted is said, and what can't be done is refused.\n"
+	 "\n"
+	 "Exits 0, or 2 after an error.\n"},
 	{"doctor",
 	 "usage: sluice doctor [--json]\n"
 	 "\n"

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum policy_option { OPT_POLICY, OPT_ALLOW, OPT_ASK, OPT_DENY, OPT_NEVER, OPT_REPORT, OPT_LAYERS };
 
@@ -282,16 +283,28 @@ void policy_options_done(struct policy_options *o)
 
 static int take_prompt(struct run_options *o, const char *value, struct policy_error *ret_error)
 {
-	static const char *const prompts[] = {"tty", "none", NULL};
+	static const char *const prompts[] = {
+		[PROMPT_TTY] = "tty", [PROMPT_SOCKET] = "socket", [PROMPT_NONE] = "none", [PROMPT_EXEC] = "exec:PROGRAM",
+		NULL,
+	};
 	int i;
 
-	if (strcmp(value, "socket") == 0 || strncmp(value, "exec:", 5) == 0)
-		return fail(ret_error, "--prompt %.*s: not available in this version: use tty or none",
-			    value[0] == 's' ? 6 : 4, value);
+	o->prompt_program = NULL;
+	if (strncmp(value, "exec:", 5) == 0) {
+		if (value[5] != '/' || access(value + 5, X_OK) < 0)
+			return fail(ret_error, value[5] != '/' ? "--prompt exec:%.200s: name the program by an absolute path"
+							       : "--prompt exec:%.200s: is no program that can be run",
+				    value + 5);
+		o->prompt = PROMPT_EXEC;
+		o->prompt_program = value + 5;
+		return 0;
+	}
 	i = option_choice("--prompt", value, prompts, ret_error);
 	if (i < 0)
 		return -EINVAL;
-	o->prompt = i == 0 ? PROMPT_TTY : PROMPT_NONE;
+	if (i == PROMPT_EXEC)
+		return fail(ret_error, "--prompt exec: names no program: write exec:/path/of/program");
+	o->prompt = (enum prompt_mode)i;
 	return 0;
 }
 

@@ -51,6 +51,8 @@ struct observer_config {
 struct observer;
 
 int observer_new(const struct observer_config *config, struct observer **ret, struct policy_error *ret_error);
+/* The name of this run in records: 16 hexadecimal digits. */
+const char *observer_run(const struct observer *o);
 /* Should allowed accesses be reported too (recording, or an audit rule)? */
 bool observer_wants_allowed(const struct observer *o);
 void observe_access(struct observer *o, const struct access_event *e);
@@ -66,6 +68,9 @@ struct exec_event {
 	const char *cwd;         /* NULL: unknown */
 };
 void observe_exec(struct observer *o, const struct exec_event *e);
+/* What became of a question. */
+struct decision;
+void observe_decision(struct observer *o, const struct decision *d);
 /* How many refusals that are not quiet there were so far. */
 uint64_t observer_refusals(const struct observer *o);
 

@@ -127,6 +127,11 @@ fail:
 	return r;
 }
 
+const char *observer_run(const struct observer *o)
+{
+	return o->run;
+}
+
 bool observer_wants_allowed(const struct observer *o)
 {
 	return o->recorder != NULL;
@@ -229,6 +234,20 @@ void observe_exec(struct observer *o, const struct exec_event *e)
 	record_exec(&line, e);
 	if (!line.failed)
 		recorder_add(o->recorder, "exec", line.data, line.len);
+	text_done(&line);
+}
+
+void observe_decision(struct observer *o, const struct decision *d)
+{
+	struct text line = {0};
+
+	if (!o->recorder)
+		return;
+	record_decision(&line, d);
+	if (line.failed)
+		observe_lost(o, "lines of the record: no memory");
+	else
+		recorder_add(o->recorder, "ask", line.data, line.len);
 	text_done(&line);
 }
 

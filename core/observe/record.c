@@ -2,6 +2,7 @@
  * What a line of the record holds.
  */
 #include "core/observe/record.h"
+#include "core/ask/ask.h"
 #include "core/cleanup.h"
 #include "core/resolve_literal.h"
 #include "core/run.h"
@@ -44,6 +45,26 @@ bool task_exe(pid_t pid, char *buf, size_t size)
 	n = pid > 0 ? readlink(name, buf, size - 1) : -1;
 	if (n <= 0)
 		return false;
+	buf[n] = '\0';
+	return true;
+}
+
+bool task_claims(pid_t pid, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char name[40];
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "/proc/%d/cmdline", (int)pid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buf, size - 1);
+	while (n > 0 && !buf[n - 1])
+		n--;
+	if (n <= 0)
+		return false;
+	for (ssize_t i = 0; i < n; i++)
+		if (!buf[i])
+			buf[i] = ' ';
 	buf[n] = '\0';
 	return true;
 }
@@ -186,6 +207,31 @@ void record_exec(struct text *out, const struct exec_event *e)
 	if (e->argv_cut)
 		json_field_bool(out, "argv_cut", true);
 	json_field_puts(out, "cwd", e->cwd);
+}
+
+void record_decision(struct text *out, const struct decision *d)
+{
+	const struct rule *rule = d->q.rule;
+	char where[512];
+
+	record_task(out, d->q.pid, d->q.tid, task_parent(d->q.pid), d->q.exe);
+	json_field_u64(out, "question", d->question);
+	json_field_puts(out, "op", op_names[d->q.op]);
+	json_field(out, "path", d->dir ? d->dir : d->q.path, d->dir ? strlen(d->dir) : d->q.path_len);
+	json_field_bool(out, "directory", d->dir != NULL);
+	json_field_bool(out, "exists", d->q.exists);
+	if (rule && rule->line) {
+		snprintf(where, sizeof(where), "%s:%d", rule->file, rule->line);
+		json_field_puts(out, "rule", where);
+		json_field_puts(out, "rule_text", rule->text);
+	} else if (rule) {
+		json_field_puts(out, "rule", rule->file);
+	}
+	json_field_puts(out, "answer", ask_answer_words[d->answer]);
+	json_field_puts(out, "scope", ask_scope_words[d->scope]);
+	json_field_puts(out, "answered_by", d->by);
+	json_field_u64(out, "callers", d->callers);
+	json_field_u64(out, "dur_us", d->waited_us);
 }
 
 static void put_status(struct text *out, int wstatus)

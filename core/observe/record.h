@@ -14,6 +14,9 @@ void record_task(struct text *out, pid_t pid, pid_t tid, pid_t ppid, const char 
 void record_access(struct text *out, const struct access_event *e);
 /* What an `exec` line holds beside. */
 void record_exec(struct text *out, const struct exec_event *e);
+/* An `ask` line. */
+struct decision;
+void record_decision(struct text *out, const struct decision *d);
 struct record_ending {
 	int wstatus;
 	uint64_t accesses, refusals, lost_lines;
@@ -27,5 +30,7 @@ void record_stats(struct text *out, const struct observer_config *config, const 
 
 /* The program that PID runs, from the kernel: its path in BUF, false if it can't be told. */
 bool task_exe(pid_t pid, char *buf, size_t size);
+/* What PID says that it is: its arguments, with blanks between them, cut to SIZE. False: none. */
+bool task_claims(pid_t pid, char *buf, size_t size);
 /* Its parent, or 0. */
 pid_t task_parent(pid_t pid);

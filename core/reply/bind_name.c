@@ -33,9 +33,9 @@ static bool all_open_beneath(const struct request *q)
 		len--;
 	if (len > 1)
 		len--;
-	if (q->sup->plan->n_aliases || policy_decide(q->sup->policy, OP_CREATE, at->name, len).action != ACTION_ALLOW)
+	if (q->rules->plan->n_aliases || policy_decide(q->rules->policy, OP_CREATE, at->name, len).action != ACTION_ALLOW)
 		return false;
-	rules = policy_rules(q->sup->policy, &n);
+	rules = policy_rules(q->rules->policy, &n);
 	for (size_t i = 0; i < n; i++)
 		for (unsigned k = 0; k < rules[i].n_names; k++)
 			if ((rules[i].ops & OPBIT(OP_CREATE)) && rules[i].action != ACTION_ALLOW &&

@@ -16,7 +16,7 @@
  * outside of I1, as the documentation lists it. */
 static void perform_exec(struct request *q)
 {
-	if (q->sup->plan->exec_checked && q->verdict.action == ACTION_ASK)
+	if (q->rules->plan->exec_checked && q->verdict.action == ACTION_ASK)
 		exec_check_approve(q);
 	reply_continue(q);
 }

@@ -95,7 +95,7 @@ static bool widens(const struct request *q, unsigned from, unsigned to)
 	const struct resolved *a = &q->at[from], *b = &q->at[to];
 
 	/* As if it were a directory: what is there may have changed since we looked. */
-	return plan_move_widens(q->sup->plan, a->name, a->name_len, b->name, b->name_len, true);
+	return plan_move_widens(q->rules->plan, a->name, a->name_len, b->name, b->name_len, true);
 }
 
 /* Landlock's grants go with the inode. What is moved into a directory later would have the rights of the
@@ -104,7 +104,7 @@ static bool takes_grants_along(const struct request *q, unsigned from, unsigned 
 {
 	const struct resolved *a = &q->at[from];
 
-	if (!plan_has_grant(q->sup->plan, a->name, a->name_len, a->st.st_dev, a->st.st_ino))
+	if (!plan_has_grant(q->rules->plan, a->name, a->name_len, a->st.st_dev, a->st.st_ino))
 		return false;
 	return S_ISDIR(a->st.st_mode) || widens(q, to, from);
 }
@@ -112,13 +112,13 @@ static bool takes_grants_along(const struct request *q, unsigned from, unsigned 
 /* Is what would stand at WHICH a link, and does some rule speak of what is beneath that name? */
 static bool leads_around(const struct request *q, bool is_link, unsigned which)
 {
-	return is_link && policy_closes_beneath(q->sup->policy, q->at[which].name, q->at[which].name_len);
+	return is_link && policy_closes_beneath(q->rules->policy, q->at[which].name, q->at[which].name_len);
 }
 
 static void forget(const struct request *q, unsigned which)
 {
 	if (!q->at[which].unnamed)
-		plan_forget(q->sup->plan, q->at[which].name, q->at[which].name_len);
+		plan_forget(q->rules->plan, q->at[which].name, q->at[which].name_len);
 }
 
 static void perform_make(struct request *q)
@@ -221,7 +221,7 @@ static int prepare_make(struct request *q)
 		/* A node of one's own reaches any disk or port: for those who may make one (root), only
 		 * where everything may be created. */
 		if ((type == S_IFCHR || type == S_IFBLK) &&
-		    policy_decide(q->sup->policy, OP_CREATE, "/", 1).action != ACTION_ALLOW) {
+		    policy_decide(q->rules->policy, OP_CREATE, "/", 1).action != ACTION_ALLOW) {
 			q->boundable = false;
 			return -EPERM;
 		}

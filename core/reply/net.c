@@ -73,7 +73,7 @@ static int refuse_address(struct request *q, enum op op, const struct address *a
 {
 	int err;
 
-	q->verdict = policy_decide_net(q->sup->policy, op);
+	q->verdict = policy_decide_net(q->rules->policy, op);
 	if (q->verdict.action == ACTION_ALLOW) {
 		if (q->sup->wants_allowed)
 			describe(q, a);
@@ -107,9 +107,9 @@ static void take_sun_path(struct request *q, const struct address *a)
  * policy that allows all sockets may. */
 static int check_abstract(struct request *q)
 {
-	if (q->sup->landlock && (q->sup->plan->scoped & LL_SCOPE_ABSTRACT_UNIX))
+	if (q->sup->landlock && (q->rules->plan->scoped & LL_SCOPE_ABSTRACT_UNIX))
 		return 0;
-	q->verdict = policy_decide(q->sup->policy, OP_CONNECT, "/", 1);
+	q->verdict = policy_decide(q->rules->policy, OP_CONNECT, "/", 1);
 	return q->verdict.action == ACTION_ALLOW ? 0 : -EPERM;
 }
 
@@ -188,9 +188,9 @@ int connect_prepare(struct request *q)
 	if (!reply_still_valid(q))
 		return -ESRCH;
 	a = q->extra;
-	if (send && !policy_names_op(q->sup->policy, OP_CONNECT) &&
-	    policy_decide(q->sup->policy, OP_CONNECT, "/", 1).action == ACTION_ALLOW &&
-	    policy_decide_net(q->sup->policy, OP_CONNECT).action == ACTION_ALLOW) {
+	if (send && !policy_names_op(q->rules->policy, OP_CONNECT) &&
+	    policy_decide(q->rules->policy, OP_CONNECT, "/", 1).action == ACTION_ALLOW &&
+	    policy_decide_net(q->rules->policy, OP_CONNECT).action == ACTION_ALLOW) {
 		see_peer(q, a);
 		/* Safe: every peer is allowed. */
 		reply_continue(q);
@@ -292,7 +292,7 @@ int bind_prepare(struct request *q)
 	request_need(q, OP_CREATE, 0);
 	/* In the baseline the kernel binds natively: paths by MAKE_SOCK; an internet address raced in is
 	 * no gain where there are no such sockets or binding them is allowed. */
-	q->boundable = !q->sup->plan->inet_sockets ||
-		       policy_decide_net(q->sup->policy, OP_BIND).action == ACTION_ALLOW;
+	q->boundable = !q->rules->plan->inet_sockets ||
+		       policy_decide_net(q->rules->policy, OP_BIND).action == ACTION_ALLOW;
 	return 0;
 }

@@ -157,9 +157,9 @@ static void learn_missing(struct request *q)
 	const struct path_arg *p = &q->path[0];
 
 	if (resolve_is_clean(p->bytes, p->len) &&
-	    plan_in_baseline(q->sup->plan, plan_op_rights(q->sup->plan, OP_READ, false), p->bytes, p->len, 0, 0) &&
-	    plan_in_baseline(q->sup->plan, plan_op_rights(q->sup->plan, OP_LIST, true), p->bytes, p->len, 0, 0))
-		cache_learn(q->sup->cache, &q->cache_key);
+	    plan_in_baseline(q->rules->plan, plan_op_rights(q->rules->plan, OP_READ, false), p->bytes, p->len, 0, 0) &&
+	    plan_in_baseline(q->rules->plan, plan_op_rights(q->rules->plan, OP_LIST, true), p->bytes, p->len, 0, 0))
+		request_learn(q);
 }
 
 /* For records: an O_PATH open is a look at a name. */

@@ -19,6 +19,7 @@ static struct {
 	bool protected_symlinks;
 	pid_t guarded[2];
 	bool guard_outsiders;
+	const char *const *hidden; /* directories that are sluice's own */
 } world;
 
 int resolve_init(void)
@@ -45,6 +46,23 @@ void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders)
 	world.guard_outsiders = outsiders;
 }
 
+void resolve_hide(const char *const *dirs)
+{
+	world.hidden = dirs;
+}
+
+/* The control sockets: the policy has a never for them, but not for connect, which it may not watch. */
+static bool is_hidden(const char *name, size_t len)
+{
+	for (const char *const *dir = world.hidden; dir && *dir; dir++) {
+		size_t dir_len = strlen(*dir);
+
+		if (len >= dir_len && memcmp(name, *dir, dir_len) == 0 && (len == dir_len || name[dir_len] == '/'))
+			return true;
+	}
+	return false;
+}
+
 /* What anybody may see of any process: the directory itself, and these in it. */
 static bool is_public(const char *rest, size_t len)
 {
@@ -63,7 +81,7 @@ bool resolve_is_guarded(const char *name, size_t len)
 	pid_t pid;
 
 	if (len < 7 || strncmp(name, "/proc/", 6) != 0 || name[6] < '1' || name[6] > '9')
-		return false;
+		return is_hidden(name, len);
 	pid = (pid_t)strtol(name + 6, &rest, 10);
 	if (is_public(rest, len - (size_t)(rest - name)))
 		return false;

@@ -68,6 +68,8 @@ int resolve_init(void);
 /* No path of a target may lead through what the kernel shows only to a debugger in the /proc directories of
  * the supervisor's own processes (ATTACKS.md M07). OUTSIDERS: nor of other processes outside of the tree. (With Landlock the kernel sees to that itself.) */
 void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders);
+/* What lies in DIRS (NULL-terminated, lasting) is for no target either. Before the first request. */
+void resolve_hide(const char *const *dirs);
 /* Is NAME guarded so? */
 bool resolve_is_guarded(const char *name, size_t len);
 /* Does it lie on a procfs that is mounted at another place than /proc? Its names tell no process. */

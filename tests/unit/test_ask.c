@@ -159,7 +159,7 @@ static void end_tree(void *ctx)
 
 static void open_asker(void)
 {
-	struct asker_config config = {.timeout_s = timeout_s, .terminal = true, .end_tree = end_tree};
+	struct asker_config config = {.timeout_s = timeout_s, .front = ASK_TERMINAL, .end_tree = end_tree};
 
 	if (asker_new(&config, &asker) < 0)
 		_exit(CHILD_FAILED);
@@ -570,7 +570,7 @@ static int scene_flood(void)
 	}
 	asker_get_stats(asker, &stats);
 	for (int i = 21; i < 200; i++)
-		if (result(&s[i]) != ANSWER_TIMEOUT)
+		if (result(&s[i]) != ANSWER_FLOOD)
 			return CHILD_FAILED;
 	asker_free(asker);
 	for (int i = 0; i < 20; i++)

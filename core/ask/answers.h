@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Answers that outlive their question: those for the run, and the file of those for always.
+ *
+ * An answer speaks only where the policy asks. It lifts no deny and no never, and opens nothing where a
+ * policy does not ask: whoever removes the `ask` rule has removed the answers to it.
+ *
+ * Not locked: its owner does that.
+ */
+#pragma once
+#include "core/ask/ask.h"
+#include "core/observe/text.h"
+
+struct answers;
+
+/* FILE may be NULL. What it holds is read; a file that can't be used is said so in *RET_WARNING (malloc'ed or
+ * NULL), and counts as empty. */
+int answers_new(const char *file, const char *home, struct answers **ret, char **ret_warning);
+void answers_free(struct answers *a);
+
+struct known_answer {
+	bool yes;
+	char by[64]; /* "answers.policy:3", "an earlier answer" */
+};
+bool answers_find(const struct answers *a, const struct question *q, struct known_answer *ret);
+
+/* Remember for the run: for this path, or, with DIR, for all beneath it that RULE asks about. Not remembered if
+ * memory is short: asked again then. */
+void answers_remember(struct answers *a, const struct question *q, const char *dir, bool yes);
+void answers_each(const struct answers *a, void (*each)(void *ctx, unsigned number, const char *line), void *ctx);
+int answers_forget(struct answers *a, unsigned number);
+
+/* The line that answers Q for always. False: it can't be written as one. */
+bool answers_line(const struct answers *a, struct text *out, const struct question *q, bool yes);
+/* Append that line to the file, atomically: a new file takes the old one's place. 0 or -errno; -EEXIST: the file says
+ * the opposite by now. Reads nothing but the immutable part of A, so no lock is needed. */
+int answers_append(const struct answers *a, const struct question *q, bool yes, const char *command);
