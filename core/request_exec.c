@@ -101,7 +101,7 @@ static void observe_interpreter(const struct request *q, const struct resolved *
 	struct access_event e = {
 		.pid = q->tid, .tid = q->tid, .call = q->call->name, .op = OP_EXEC, .path = at->name,
 		.path_len = at->name_len, .exists = 1, .allowed = true, .reply = REPLY_KERNEL,
-		.verdict = plan_decide(q->sup->plan, OP_EXEC, at->name, at->name_len), .layer = LAYER_LANDLOCK,
+		.verdict = plan_decide(q->rules->plan, OP_EXEC, at->name, at->name_len), .layer = LAYER_LANDLOCK,
 	};
 
 	e.by = e.verdict.rule ? BY_RULE : BY_DEFAULT;

@@ -131,7 +131,7 @@ void request_observe_allowed(struct request *q, enum observed_reply reply)
 		struct access_event e = event_of(q, q->call->class == CALL_BIND ? OP_BIND : OP_CONNECT);
 
 		e.allowed = true;
-		e.verdict = policy_decide_net(q->sup->policy, e.op);
+		e.verdict = policy_decide_net(q->rules->policy, e.op);
 		e.by = e.verdict.rule ? BY_RULE : BY_DEFAULT;
 		e.reply = reply;
 		e.layer = layer_of(reply);

@@ -314,6 +314,9 @@ static void take_grants(struct plan *plan, const struct plan *base)
 	plan->upper = base->upper;
 	plan->n_upper = base->n_upper;
 	memcpy(plan->trap, base->trap, sizeof(plan->trap));
+	/* What was trapped for the record alone is judged from now on, if the new rules want it. */
+	for (unsigned i = 0; i < CALL_CLASS_COUNT; i++)
+		plan->seen_only[i] &= base->seen_only[i];
 	plan->opens = base->opens;
 	plan->loose_reads = base->loose_reads;
 	plan->inet_sockets = base->inet_sockets;

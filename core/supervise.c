@@ -348,7 +348,7 @@ static void see(struct request *q, int r)
 
 static bool is_seen_only(const struct request *q)
 {
-	return q->sup->plan->seen_only[q->call->class];
+	return q->rules->plan->seen_only[q->call->class];
 }
 
 static bool takes_names(const struct request *q)

@@ -247,7 +247,7 @@ static int decode(struct request *q, bool *ret_follow)
 		 * only seen the kernel does them; name_to_handle_at follows when told to. */
 		*ret_follow = q->call->nr == SYS_name_to_handle_at ? flags & AT_SYMLINK_FOLLOW
 								   : !(flags & AT_SYMLINK_NOFOLLOW);
-		return q->sup->plan->seen_only[CALL_STAT] ? 0 : -ENOSYS;
+		return q->rules->plan->seen_only[CALL_STAT] ? 0 : -ENOSYS;
 	}
 }
 
@@ -272,7 +272,7 @@ int stat_prepare(struct request *q)
 	if (!reply_still_valid(q))
 		return -ESRCH;
 	/* Of a descriptor, not a name: nothing to be seen. */
-	if (q->path[0].len == 0 && q->sup->plan->seen_only[CALL_STAT])
+	if (q->path[0].len == 0 && q->rules->plan->seen_only[CALL_STAT])
 		return 1;
 	if (q->path[0].len == 0 && ((q->call->flags && (flags & AT_EMPTY_PATH)) ||
 				    (q->call->nr == SYS_readlinkat && dirfd != AT_FDCWD))) {

@@ -16,8 +16,8 @@ import time
 from harness import BUILD, SLUICE, SluiceCase, add_cases, case
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
-COMMANDS = ("run", "explain", "trace", "log", "doctor")
-LATER = ("learn", "ask", "ps", "rule", "serve")
+COMMANDS = ("run", "explain", "trace", "log", "ps", "rule", "doctor")
+LATER = ("learn", "ask", "serve")
 OPEN = "{base}allow all {dir}\n"
 
 
