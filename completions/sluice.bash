@@ -110,7 +110,7 @@ _sluice()
 	last=$((${#words[@]} - 1))
 	cur=${words[last]}
 	if ((last == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run explain trace log doctor help --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run explain trace learn log doctor help --help --version" -- "$cur")
 		return
 	fi
 	for ((i = 2; i < last; i++)); do
@@ -160,6 +160,14 @@ _sluice()
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi
 		;;
+	learn)
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "-o --incomplete --help" -- "$cur")
+		else
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi
+		;;
 	log)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$log_options" -- "$cur")
@@ -168,7 +176,7 @@ _sluice()
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run explain trace log doctor" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run explain trace learn log doctor" -- "$cur") ;;
 	doctor) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur") ;;
 	esac
 }

@@ -79,6 +79,7 @@ complete -c sluice -f
 complete -c sluice -n __fish_use_subcommand -a run -d 'Run a command under a policy'
 complete -c sluice -n __fish_use_subcommand -a explain -d 'Say what a policy decides'
 complete -c sluice -n __fish_use_subcommand -a trace -d 'Say what a command touches'
+complete -c sluice -n __fish_use_subcommand -a learn -d 'Make a policy of records'
 complete -c sluice -n __fish_use_subcommand -a log -d 'Show what is in a record'
 complete -c sluice -n __fish_use_subcommand -a doctor -d 'Say what this kernel can do'
 complete -c sluice -n __fish_use_subcommand -a help -d 'The options of a command'
@@ -125,7 +126,11 @@ complete -c sluice -n $explain -s v -d 'Show all'
 complete -c sluice -n $explain -l plan -d 'Which layer enforces each rule'
 complete -c sluice -n $explain -a 'read list write create delete exec meta stat connect bind'
 complete -c sluice -n $explain -F
-complete -c sluice -n '__fish_seen_subcommand_from help' -a 'run explain trace log doctor'
+complete -c sluice -n '__fish_seen_subcommand_from help' -a 'run explain trace learn log doctor'
+set -l learn '__fish_seen_subcommand_from learn; and not __fish_seen_subcommand_from run trace'
+complete -c sluice -n $learn -s o -r -F -d 'Write there'
+complete -c sluice -n $learn -l incomplete -d 'Take records that are not complete'
+complete -c sluice -n $learn -F
 complete -c sluice -n '__fish_seen_subcommand_from doctor' -l json -d 'One JSON object'
 
 set -l log '__fish_seen_subcommand_from log; and not __fish_seen_subcommand_from run'

@@ -22,15 +22,16 @@ static const struct {
 	{"run", command_run},
 	{"explain", command_explain},
 	{"trace", command_trace},
+	{"learn", command_learn},
 	{"log", command_log},
 	{"ps", command_ps},
 	{"rule", command_rule},
 	{"doctor", command_doctor},
 };
 
-static const char *const known_names[] = {"run", "explain", "trace", "log", "ps", "rule", "doctor", "help", NULL};
+static const char *const known_names[] = {"run", "explain", "trace", "learn", "log", "ps", "rule", "doctor", "help", NULL};
 /* Names that the language of sluice has reserved. */
-static const char *const later_names[] = {"learn", "ask", "serve", NULL};
+static const char *const later_names[] = {"ask", "serve", NULL};
 
 static bool has_word(const char *const *words, const char *word)
 {

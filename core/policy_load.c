@@ -369,33 +369,62 @@ static int load(struct policy *p, const struct host *h, const struct policy_opti
 	return r;
 }
 
-int policy_load(const struct policy_options *options, const char *tmpdir, const char *const *protect,
-		struct policy **ret, struct policy_error *ret_error)
+/* The policy keeps the host; both last as long as the process. */
+static struct host the_host;
+static const struct policy_host callbacks = {
+	.ctx = &the_host,
+	.read_file = host_read_file,
+	.find_profile = host_find_profile,
+	.get_variable = host_get_variable,
+	.home_of = host_home_of,
+	.resolve = host_resolve,
+	.profile_names = host_profile_names,
+};
+
+static struct policy *begin(const char *tmpdir, struct policy_error *ret_error)
 {
-	/* The policy keeps the host; both last as long as the process. */
-	static struct host host;
-	static const struct policy_host callbacks = {
-		.ctx = &host,
-		.read_file = host_read_file,
-		.find_profile = host_find_profile,
-		.get_variable = host_get_variable,
-		.home_of = host_home_of,
-		.resolve = host_resolve,
-		.profile_names = host_profile_names,
-	};
-	struct policy *p;
+	struct policy *p = NULL;
 	int r;
 
 	resolve_literal_forget();
-	if (host.profile_dir)
-		host_done(&host);
-	r = host_init(&host, tmpdir);
-	if (r < 0)
-		return fail(ret_error, r, "policy");
-	p = policy_new(&callbacks);
+	if (the_host.profile_dir)
+		host_done(&the_host);
+	r = host_init(&the_host, tmpdir);
+	if (r == 0)
+		p = policy_new(&callbacks);
 	if (!p)
-		return fail(ret_error, -ENOMEM, "policy");
-	r = load(p, &host, options, protect, ret_error);
+		fail(ret_error, r < 0 ? r : -ENOMEM, "policy");
+	return p;
+}
+
+int policy_load(const struct policy_options *options, const char *tmpdir, const char *const *protect,
+		struct policy **ret, struct policy_error *ret_error)
+{
+	struct policy *p = begin(tmpdir, ret_error);
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	r = load(p, &the_host, options, protect, ret_error);
+	if (r < 0) {
+		policy_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+int policy_load_text(const char *shown_name, const char *text, size_t len, struct policy **ret,
+		     struct policy_error *ret_error)
+{
+	struct policy *p = begin(NULL, ret_error);
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	r = policy_add_text(p, shown_name, RANK_USER, text, len, ret_error);
+	if (r >= 0)
+		r = policy_finish(p, ret_error);
 	if (r < 0) {
 		policy_free(p);
 		return r;

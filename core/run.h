@@ -50,6 +50,9 @@ int run_command(const struct run_options *options);
  * a NULL-terminated list of files in use (implicit never w). */
 int policy_load(const struct policy_options *options, const char *tmpdir, const char *const *protect,
 		struct policy **ret, struct policy_error *ret_error);
+/* The same of a TEXT with the rank of the user's files, and of nothing else. */
+int policy_load_text(const char *shown_name, const char *text, size_t len, struct policy **ret,
+		     struct policy_error *ret_error);
 /* Plan for this kernel. */
 int policy_plan(const struct policy *policy, const struct plan_caps *caps, struct plan **ret,
 		struct policy_error *ret_error);

@@ -11,3 +11,4 @@ int command_ps(int argc, char **argv);
 int command_rule(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_trace(int argc, char **argv);
+int command_learn(int argc, char **argv);

@@ -27,6 +27,7 @@ static const struct {
 	 "  run      run a command under a policy:    sluice run -- make -j2\n"
 	 "  explain  say what a policy decides:       sluice explain read ~/.ssh/id_ed25519\n"
 	 "  trace    say what a command touches:      sluice trace -- make\n"
+	 "  learn    make a policy of records:        sluice learn -o my.policy make.jsonl\n"
 	 "  log      show what is in a record:        sluice log --verdict deny build.jsonl\n"
 	 "  ps       list what runs under sluice\n"
 	 "  rule     list, add and remove rules of a run: sluice rule add deny read ~/.netrc\n"
@@ -94,6 +95,17 @@ static const struct {
 	 "\n" POLICY_OPTIONS
 	 "\n"
 	 "The policy is `open` if none is given. Exits as COMMAND does; 125: sluice failed.\n"},
+	{"learn",
+	 "usage: sluice learn [options] RECORD...\n"
+	 "\n"
+	 "Makes a policy of what was recorded by sluice trace --record or sluice run\n"
+	 "--record, under which the same commands work. What is dangerous is left out and\n"
+	 "listed in comments: read it before you use it.\n"
+	 "\n"
+	 "  -o FILE             write to FILE instead of standard output\n"
+	 "  --incomplete        take records that are not complete\n"
+	 "\n"
+	 "Exits 0, 1 if a record is not complete, 2 after an error.\n"},
 	{"log",
 	 "usage: sluice log [options] [FILE...]\n"
 	 "\n"

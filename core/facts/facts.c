@@ -311,6 +311,13 @@ static bool flag(const struct record_line *line, const char *key)
 	       json_object_get_boolean(value);
 }
 
+static void failed(struct fact *fact, const struct record_line *line)
+{
+	fact->failed |= OPBIT(line->op);
+	if (line->err == EACCES || line->err == EPERM)
+		fact->forbidden |= OPBIT(line->op);
+}
+
 static int add_access(struct facts *f, const struct record_line *line)
 {
 	struct fact_run *run = f->n_runs ? &f->runs[f->n_runs - 1] : NULL;
@@ -335,7 +342,7 @@ static int add_access(struct facts *f, const struct record_line *line)
 	else if (line->err == ENOENT || line->err == ENOTDIR)
 		fact->missing |= !fact->made && !fact->ever_made && line->op != OP_CREATE;
 	else if (line->err)
-		fact->failed |= OPBIT(line->op);
+		failed(fact, line);
 	else
 		return add_done(f, fact, line, flag(line, "dir"));
 	return 0;

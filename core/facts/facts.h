@@ -16,6 +16,7 @@ struct fact {
 	opset done;    /* operations that succeeded, as far as is known */
 	opset input;   /* of these, on what the run had not made itself */
 	opset failed;  /* failed for another reason than a missing name */
+	opset forbidden; /* of these, for want of permission */
 	opset refused; /* by a policy, or by a user */
 	bool missing;  /* looked for in vain, before the run made it */
 	bool made;     /* the run made what has this name now */

@@ -17,7 +17,7 @@ from harness import BUILD, SLUICE, SluiceCase, add_cases, case
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 COMMANDS = ("run", "explain", "trace", "log", "ps", "rule", "doctor")
-LATER = ("learn", "ask", "serve")
+LATER = ("ask", "serve")
 OPEN = "{base}allow all {dir}\n"
 
 

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From facts to items: what is dangerous is put aside, names made by chance become patterns, a directory that
+ * the runs made stands for all that is beneath it, and names that a rename joins need the same (else the move
+ * would change verdicts, and be refused with EXDEV).
+ */
+#include "core/learn/lines.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+int learn_path_order(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	for (size_t i = 0; i < a_len && i < b_len; i++) {
+		unsigned char x = (unsigned char)a[i], y = (unsigned char)b[i];
+
+		if (x != y)
+			return x == '/' ? -1 : y == '/' ? 1 : x < y ? -1 : 1;
+	}
+	return a_len < b_len ? -1 : a_len > b_len;
+}
+
+void tally_merge(struct tally_of *to, const struct tally_of *from)
+{
+	to->count += from->count;
+	to->names += from->names;
+	to->more_programs |= from->more_programs;
+	for (unsigned i = 0; i < from->n_programs; i++) {
+		unsigned k = 0;
+
+		while (k < to->n_programs && to->programs[k] != from->programs[i])
+			k++;
+		if (k < to->n_programs)
+			continue;
+		if (to->n_programs < FACT_PROGRAMS)
+			to->programs[to->n_programs++] = from->programs[i];
+		else
+			to->more_programs = true;
+	}
+}
+
+static void classify(struct item *item, opset needs, bool dir)
+{
+	item->exact |= needs;
+	item->dir |= dir;
+	item->classes[LEARN_READ] |= needs & (OPBIT(OP_READ) | OPBIT(OP_LIST));
+	item->classes[LEARN_EXEC] |= needs & OPBIT(OP_EXEC);
+	item->classes[LEARN_WRITE] |= needs & (OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE));
+	item->classes[LEARN_META] |= needs & OPBIT(OP_META);
+	item->classes[LEARN_CONNECT] |= needs & OPBIT(OP_CONNECT);
+}
+
+static int add_item(struct learned *l, const struct item *item)
+{
+	if (l->n_items == l->cap_items) {
+		size_t cap = l->cap_items ? l->cap_items * 2 : 256;
+		struct item *grown = realloc(l->items, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		l->items = grown;
+		l->cap_items = cap;
+	}
+	l->items[l->n_items++] = *item;
+	return 0;
+}
+
+static int put_aside(struct learned *l, const struct fact *f)
+{
+	if (l->n_dangers == l->cap_dangers) {
+		size_t cap = l->cap_dangers ? l->cap_dangers * 2 : 32;
+		const struct fact **grown = realloc(l->dangers, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		l->dangers = grown;
+		l->cap_dangers = cap;
+	}
+	l->dangers[l->n_dangers++] = f;
+	return 0;
+}
+
+/* The outermost directory at or above F that the runs made; its length, or that of F. */
+static size_t made_above(const struct learn_input *in, const struct fact *f, const struct fact **ret)
+{
+	*ret = NULL;
+	for (size_t i = 1; i <= f->len; i++) {
+		const struct fact *dir;
+
+		if (i < f->len && f->path[i] != '/')
+			continue;
+		dir = facts_find(in->facts, f->path, i);
+		if (dir && dir->ever_made && dir->dir && !dir->replaced && !learn_is_boundary(in, f->path, i)) {
+			*ret = dir;
+			return i;
+		}
+	}
+	return f->len;
+}
+
+static const struct fact *joined(const struct learn_input *in, const struct fact *f)
+{
+	size_t len;
+	const struct fact *dir;
+
+	len = made_above(in, f, &dir);
+	(void)len;
+	return dir ? dir : f;
+}
+
+/* PATH up to LEN, its last component as a pattern if it was made and taken away again. */
+static int name_item(struct item *item, const char *path, size_t len, bool temporary)
+{
+	size_t start = len;
+	char pattern[2 * NAME_MAX + 8];
+	size_t n = 0;
+
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	if (temporary)
+		n = learn_pattern(path + start, len - start, pattern, sizeof(pattern));
+	item->path = malloc(len + n + 1);
+	if (!item->path)
+		return -ENOMEM;
+	memcpy(item->path, path, n ? start : len);
+	memcpy(item->path + (n ? start : len), pattern, n);
+	item->len = n ? start + n : len;
+	item->path[item->len] = '\0';
+	item->pattern = n ? start : 0;
+	return 0;
+}
+
+static int add_fact(const struct learn_input *in, struct learned *l, const struct fact *f, opset needs)
+{
+	const struct fact *made;
+	size_t len = made_above(in, f, &made);
+	struct item item = {0};
+	int r = name_item(&item, f->path, len, made ? made->temporary && made->gone : f->temporary && f->gone);
+
+	if (r < 0)
+		return r;
+	item.whole = made != NULL;
+	item.tally = (struct tally_of){.count = f->count, .names = 1, .more_programs = f->more_programs > 0};
+	item.tally.n_programs = f->n_programs;
+	memcpy(item.tally.programs, f->programs, sizeof(f->programs));
+	classify(&item, needs, f->dir || made);
+	if (made)
+		classify(&item, OPBIT(OP_CREATE), true);
+	r = add_item(l, &item);
+	if (r < 0)
+		free(item.path);
+	return r;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+	int r = learn_path_order(x->path, x->len, y->path, y->len);
+
+	return r ? r : (x->pattern > y->pattern) - (x->pattern < y->pattern);
+}
+
+/* Equal names become one item. */
+static void merge_items(struct learned *l)
+{
+	size_t kept = 0;
+
+	qsort(l->items, l->n_items, sizeof(*l->items), by_path);
+	for (size_t i = 0; i < l->n_items; i++) {
+		struct item *last = kept ? &l->items[kept - 1] : NULL, *item = &l->items[i];
+
+		if (!last || by_path(last, item) != 0) {
+			l->items[kept++] = *item;
+			continue;
+		}
+		for (unsigned c = 0; c < LEARN_CLASSES; c++)
+			last->classes[c] |= item->classes[c];
+		last->exact |= item->exact;
+		last->whole |= item->whole;
+		last->dir |= item->dir;
+		tally_merge(&last->tally, &item->tally);
+		free(item->path);
+	}
+	l->n_items = kept;
+}
+
+static struct item *find_item(struct learned *l, const struct learn_input *in, const struct fact *f)
+{
+	struct item key = {0};
+	const struct fact *at = joined(in, f);
+	struct item *found = NULL;
+
+	if (name_item(&key, at->path, at->len, at->temporary && at->gone) < 0)
+		return NULL;
+	if (l->n_items)
+		found = bsearch(&key, l->items, l->n_items, sizeof(key), by_path);
+	free(key.path);
+	return found;
+}
+
+static bool take_over(struct item *to, const struct item *from)
+{
+	bool changed = false;
+
+	for (unsigned c = 0; c < LEARN_CLASSES; c++) {
+		changed |= from->classes[c] && !to->classes[c];
+		to->classes[c] |= from->classes[c];
+	}
+	to->exact |= from->exact;
+	return changed;
+}
+
+/* What is renamed takes the verdicts of its new name: they must not be looser. For a directory they must be
+ * the same. */
+static void join_moves(const struct learn_input *in, struct learned *l)
+{
+	size_t n;
+	const struct fact_move *moves = facts_moves(in->facts, &n);
+	bool changed = true;
+
+	for (unsigned round = 0; changed && round < 8; round++) {
+		changed = false;
+		for (size_t i = 0; i < n; i++) {
+			struct item *from = find_item(l, in, moves[i].from), *to = find_item(l, in, moves[i].to);
+
+			if (!from || !to || from == to)
+				continue;
+			changed |= take_over(from, to);
+			if (moves[i].from->dir)
+				changed |= take_over(to, from);
+		}
+	}
+}
+
+int learn_items(const struct learn_input *in, struct learned *l)
+{
+	size_t n;
+	const struct fact *const *all = facts_sorted(in->facts, &n);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const char *reason;
+		opset needs = learn_needs(in, all[i], &reason);
+
+		if (!needs)
+			continue;
+		r = reason ? put_aside(l, all[i]) : add_fact(in, l, all[i], needs);
+	}
+	if (r < 0)
+		return r;
+	merge_items(l);
+	join_moves(in, l);
+	return 0;
+}
