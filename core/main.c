@@ -24,14 +24,16 @@ static const struct {
 	{"trace", command_trace},
 	{"learn", command_learn},
 	{"log", command_log},
+	{"ask", command_ask},
 	{"ps", command_ps},
 	{"rule", command_rule},
 	{"doctor", command_doctor},
 };
 
-static const char *const known_names[] = {"run", "explain", "trace", "learn", "log", "ps", "rule", "doctor", "help", NULL};
+static const char *const known_names[] = {"run", "explain", "trace", "learn", "log", "ask", "ps", "rule", "doctor",
+					  "help", NULL};
 /* Names that the language of sluice has reserved. */
-static const char *const later_names[] = {"ask", "serve", NULL};
+static const char *const later_names[] = {"serve", NULL};
 
 static bool has_word(const char *const *words, const char *word)
 {

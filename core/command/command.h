@@ -7,6 +7,7 @@
 int command_run(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_log(int argc, char **argv);
+int command_ask(int argc, char **argv);
 int command_ps(int argc, char **argv);
 int command_rule(int argc, char **argv);
 int command_doctor(int argc, char **argv);

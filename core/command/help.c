@@ -29,6 +29,7 @@ static const struct {
 	 "  trace    say what a command touches:      sluice trace -- make\n"
 	 "  learn    make a policy of records:        sluice learn -o my.policy make.jsonl\n"
 	 "  log      show what is in a record:        sluice log --verdict deny build.jsonl\n"
+	 "  ask      answer the questions of all runs, in a terminal of its own\n"
 	 "  ps       list what runs under sluice\n"
 	 "  rule     list, add and remove rules of a run: sluice rule add deny read ~/.netrc\n"
 	 "  doctor   say what this kernel can do\n"
@@ -131,6 +132,11 @@ static const struct {
 	 "\n"
 	 "Exits 0, 1 if nothing matches, 2 after an error, 3 if the record is damaged or cut\n"
 	 "off: it is read as far as it goes then.\n"},
+	{"ask",
+	 "usage: sluice ask\n"
+	 "\n"
+	 "Shows what you run under sluice, what it asks, and what was decided. The keys are\n"
+	 "those of the prompt; arrows choose a question, q leaves.\n"},
 	{"ps",
 	 "usage: sluice ps [--json]\n"
 	 "\n"

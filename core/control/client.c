@@ -168,7 +168,19 @@ static void open_one(int dir, const char *name, struct link **links, size_t *n)
 	link_done(&l);
 }
 
+static bool none_known(void *ctx, const char *id)
+{
+	(void)ctx;
+	(void)id;
+	return false;
+}
+
 int links_open(struct link **ret, size_t *ret_n)
+{
+	return links_open_new(ret, ret_n, none_known, NULL);
+}
+
+int links_open_new(struct link **ret, size_t *ret_n, bool (*known)(void *ctx, const char *id), void *ctx)
 {
 	*ret = NULL;
 	*ret_n = 0;
@@ -182,9 +194,13 @@ int links_open(struct link **ret, size_t *ret_n)
 		dir = fd < 0 ? NULL : fdopendir(fd);
 		if (!dir)
 			return fd < 0 ? fd : -errno;
-		while ((e = readdir(dir)) && *ret_n < LINKS_MAX)
-			if (has_id(e->d_name))
+		while ((e = readdir(dir)) && *ret_n < LINKS_MAX) {
+			char id[17];
+
+			snprintf(id, sizeof(id), "%.16s", e->d_name);
+			if (has_id(e->d_name) && !known(ctx, id))
 				open_one(fd, e->d_name, ret, ret_n);
+		}
 		closedir(dir);
 	}
 	/* Those who may not connect say so in place of hello. */

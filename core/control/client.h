@@ -20,6 +20,8 @@ struct link {
 /* Connect to every run of this user. *RET is malloc'ed; its number. -errno if no place could be looked at for another
  * reason than that there is none. Names of runs that are dead are removed. */
 int links_open(struct link **ret, size_t *ret_n);
+/* The same without those that KNOWN says are known. */
+int links_open_new(struct link **ret, size_t *ret_n, bool (*known)(void *ctx, const char *id), void *ctx);
 void links_close(struct link *links, size_t n);
 void link_done(struct link *l);
 

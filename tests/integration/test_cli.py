@@ -16,8 +16,8 @@ import time
 from harness import BUILD, SLUICE, SluiceCase, add_cases, case
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
-COMMANDS = ("run", "explain", "trace", "log", "ps", "rule", "doctor")
-LATER = ("ask", "serve")
+COMMANDS = ("run", "explain", "trace", "learn", "log", "ask", "ps", "rule", "doctor")
+LATER = ("serve",)
 OPEN = "{base}allow all {dir}\n"
 
 
