@@ -350,7 +350,7 @@ static void put_files(const struct log_page *p, struct text *out)
 		text_puts(out, "<h1>No record</h1>\n");
 }
 
-static void put_page(struct log_page *p, struct text *out)
+void log_page_render(struct log_page *p, struct text *out)
 {
 	put_head(p, out);
 	put_files(p, out);
@@ -410,7 +410,7 @@ int log_page_write(struct log_page *p, const char *out)
 	struct stat st;
 	int r;
 
-	put_page(p, &page);
+	log_page_render(p, &page);
 	if (page.failed) {
 		r = -ENOMEM;
 	} else if (strcmp(out, "-") == 0) {

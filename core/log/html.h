@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * `sluice log --html`: a page that holds all it needs.
  *
- * log_page_new, log_page_add for each line in order, log_page_end_file after each file, log_page_write once.
+ * log_page_new, log_page_add for each line in order, log_page_end_file after each file, log_page_write or
+ * log_page_render once.
  * The page has a bounded size whatever the record's is; where the bound cuts, the page says what is left out.
  */
 #pragma once
@@ -14,6 +15,8 @@ struct log_page *log_page_new(const struct log_filter *filter);
 /* MATCHES: does the filter let it pass? Others only tell which processes there were. 0 or -errno. */
 int log_page_add(struct log_page *p, const struct record_line *line, bool matches);
 int log_page_end_file(struct log_page *p, const char *file, const struct record_state *state);
-/* To the file OUT, which is replaced at once when all is written ("-": standard output). 0 or -errno. */
+/* The page as bytes, appended to OUT, which is `failed` if memory was out. Once. */
+void log_page_render(struct log_page *p, struct text *out);
+/* The same to the file OUT, which is replaced at once when all is written ("-": standard output). 0 or -errno. */
 int log_page_write(struct log_page *p, const char *out);
 void log_page_free(struct log_page *p);
