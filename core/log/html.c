@@ -18,15 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-void html_escaped(struct text *out, const char *s, size_t len)
+void html_printable(struct text *out, const char *s, size_t len)
 {
-	struct text shown = {0};
-
-	text_escaped(&shown, s, len);
-	if (shown.failed)
-		out->failed = true;
-	for (size_t i = 0; i < shown.len; i++) {
-		switch (shown.data[i]) {
+	for (size_t i = 0; i < len; i++) {
+		switch (s[i]) {
 		case '&':
 			text_puts(out, "&amp;");
 			break;
@@ -43,9 +38,19 @@ void html_escaped(struct text *out, const char *s, size_t len)
 			text_puts(out, "&#39;");
 			break;
 		default:
-			text_add(out, shown.data + i, 1);
+			text_add(out, s + i, 1);
 		}
 	}
+}
+
+void html_escaped(struct text *out, const char *s, size_t len)
+{
+	struct text shown = {0};
+
+	text_escaped(&shown, s, len);
+	if (shown.failed)
+		out->failed = true;
+	html_printable(out, shown.data ? shown.data : "", shown.len);
 	text_done(&shown);
 }
 
@@ -123,11 +128,11 @@ static void put_hash(struct text *out, const char *s)
 
 static void put_command_name(const struct page_run *r, struct text *out)
 {
-	const char *argv = r->strings.keys[r->argv].data;
+	const char *argv = r ? r->strings.keys[r->argv].data : "";
 	size_t len = strcspn(argv, " ");
 	const char *slash = memrchr(argv, '/', len);
 
-	if (!r->argv)
+	if (!len)
 		text_puts(out, "the command");
 	else if (slash)
 		html_escaped(out, slash + 1, len - (size_t)(slash + 1 - argv));
@@ -146,11 +151,8 @@ static void put_head(const struct log_page *p, struct text *out)
 	text_puts(out, "; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'\">\n"
 		       "<meta name=\"referrer\" content=\"no-referrer\">\n"
 		       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-		       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>sluice: ");
-	if (p->n_runs && p->runs[0]->argv)
-		html_string(p->runs[0], out, p->runs[0]->argv);
-	else
-		text_puts(out, "a record");
+		       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>sluice log: ");
+	put_command_name(p->n_runs ? p->runs[0] : NULL, out);
 	text_puts(out, "</title>\n<style>");
 	text_puts(out, page_css);
 	text_puts(out, "</style>\n</head>\n<body>\n<main>\n");

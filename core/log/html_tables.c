@@ -95,7 +95,7 @@ static void put_remedy(const struct page_run *r, struct text *out, const struct 
 	}
 	if (option.len) {
 		text_puts(out, "<code class=\"copy\">");
-		html_escaped(out, option.data, option.len);
+		html_printable(out, option.data, option.len);
 		text_puts(out, "</code>");
 		if (strncmp(string(r, k->rule), "credentials:", 12) == 0)
 			text_puts(out, " <span class=\"note warn\">may hold secrets</span>");

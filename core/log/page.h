@@ -129,8 +129,10 @@ struct log_page {
 	size_t n_files;
 };
 
-/* Writing. All bytes that came from a record go through one of these two. */
+/* Writing. All bytes that came from a record go through the first; what has been made printable already,
+ * as an option that can be pasted, through the second. */
 void html_escaped(struct text *out, const char *s, size_t len);
+void html_printable(struct text *out, const char *s, size_t len);
 /* A path with ~. */
 void html_path(const struct page_run *r, struct text *out, const char *path, size_t len);
 void html_string(const struct page_run *r, struct text *out, uint32_t number);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """sluice log: what it shows of records that real runs wrote, and of damaged and hostile ones."""
 
+import html
 import html.parser
 import json
 import os
@@ -447,15 +448,25 @@ class Hostile(LogCase):
         self.assertRegex(text, r"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ")
 
     @case
-    def options_that_the_page_offers_survive_a_shell(self):
-        r, text = self.page(self.record_of_hostile_names())
-        self.assert_status(r, 0)
+    def options_that_the_page_offers_allow_what_was_refused(self):
+        policy = self.policy("{base}allow ro {dir}\n")
+        script = "for f in ./*; do [ -d \"$f\" ] || echo x >\"$f\"; done; true"
+        for name in hostile_names():
+            with open(os.path.join(self.dir.encode(), name), "wb"):
+                pass
+        rec = self.record(script, policy=policy)
+        refused = [x for x in self.lines_of(rec) if x.get("verdict") == "deny" and x["op"] == "write"]
+        self.assertEqual(len(refused), len(HOSTILE))
+        r, text = self.page(rec)
         offers = [html.unescape(x) for x in re.findall(r'<code class="copy">(.*?)</code>', text)]
-        self.assertGreater(len(offers), len(HOSTILE) - 4)
-        for offer in offers:
-            r = self.native("bash", "-c", "printf '%s\\n' " + offer)
-            self.assert_status(r, 0)
-            self.assertTrue(r.out.startswith("--allow\n"), offer)
+        self.assertEqual(len(offers), len(HOSTILE))
+        again = os.path.join(self.root, "again")
+        # Pasted into a shell, as they are shown.
+        r = self.native("bash", "-c", "exec \"$@\" %s -- /bin/sh -c \"$script\"" % " ".join(offers), "bash",
+                        *self.sluice_argv(policy=policy, record=again)[:-1], env={"script": script})
+        self.assert_status(r, 0)
+        self.assertEqual([x for x in self.lines_of(again) if x.get("verdict") == "deny" and x["op"] == "write"], [])
+        self.assertEqual([n for n in os.listdir(self.dir) if os.path.getsize(os.path.join(self.dir, n)) != 2], [])
         self.assertFalse(os.path.exists(os.path.join(self.dir, "marker")))
 
 
