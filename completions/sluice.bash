@@ -39,7 +39,7 @@ _sluice_has_value()
 	-p | --allow | --ask | --deny | --never | --report | --layers | --prompt | --prompt-timeout) ;;
 	--on-death | --record | --stats | --name | --workers | --backend) ;;
 	-o | --undeclared | --from) ;;
-	--verdict | --op | --path | --exe | --pid | --domain | --rule | --since | --until | --group | --html) ;;
+	--type | --verdict | --op | --path | --exe | --pid | --domain | --rule | --since | --until | --group | --html) ;;
 	*) return 1 ;;
 	esac
 }
@@ -72,6 +72,7 @@ _sluice_value()
 	--prompt) words="tty none" ;;
 	--on-death) words="warden ptrace" ;;
 	--backend) words="auto uring epoll" ;;
+	--type) words="start access exec fork exit ask lost end" ;;
 	--verdict) words="allow deny missing" ;;
 	--op) words="read list write create delete exec meta stat connect bind ro rx w rw all" ;;
 	--group) words="path dir exe op rule" ;;
@@ -98,7 +99,7 @@ _sluice()
 	local policy_options="-p --allow --ask --deny --never --report --layers"
 	local run_options="--prompt --prompt-timeout --on-death --record --stats --name --fail-denied --workers --backend -v -q --help"
 	local trace_options="--inputs --outputs --missing --undeclared --system --fail-undeclared -o --json -0 -v --record --from --name --help"
-	local log_options="--verdict --op --path --exe --pid --descendants --domain --rule --since --until --group -f --follow --json --html --help"
+	local log_options="--type --verdict --op --path --exe --pid --descendants --domain --rule --since --until --group -f --follow --json --html --help"
 	local ops="read list write create delete exec meta stat connect bind"
 	local words=() line=${COMP_LINE:0:COMP_POINT} cur last i ended=
 

@@ -134,6 +134,7 @@ complete -c sluice -n $learn -F
 complete -c sluice -n '__fish_seen_subcommand_from doctor' -l json -d 'One JSON object'
 
 set -l log '__fish_seen_subcommand_from log; and not __fish_seen_subcommand_from run'
+complete -c sluice -n $log -l type -x -a 'start access exec fork exit ask lost end' -d 'Lines of this type'
 complete -c sluice -n $log -l verdict -x -a 'allow deny missing' -d 'What became of it'
 complete -c sluice -n $log -l op -x -a 'read list write create delete exec meta stat connect bind ro rx w rw all' -d 'Operations'
 complete -c sluice -n $log -l path -r -F -d 'A path with all beneath it, or a pattern'

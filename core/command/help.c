@@ -113,6 +113,7 @@ static const struct {
 	 "Shows records, as sluice run --record FILE writes them, or what comes on standard\n"
 	 "input. Of one kind of filter one must match, of several kinds all.\n"
 	 "\n"
+	 "  --type TYPE         start, access, exec, fork, exit, ask, lost or end\n"
 	 "  --verdict WHICH     allow, deny, or missing: of something that is not there\n"
 	 "  --op OPS            read list write create delete exec meta stat connect bind,\n"
 	 "                      several with commas, or a group: ro rx w rw all\n"

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 enum log_option {
+	OPT_TYPE,
 	OPT_VERDICT,
 	OPT_OP,
 	OPT_PATH,
@@ -35,15 +36,25 @@ enum log_option {
 };
 
 static const struct option_word words[] = {
-	{"--verdict", OPT_VERDICT, true}, {"--op", OPT_OP, true},
-	{"--path", OPT_PATH, true},	  {"--exe", OPT_EXE, true},
-	{"--pid", OPT_PID, true},	  {"--descendants", OPT_DESCENDANTS, false},
-	{"--domain", OPT_DOMAIN, true},	  {"--rule", OPT_RULE, true},
-	{"--since", OPT_SINCE, true},	  {"--until", OPT_UNTIL, true},
-	{"--group", OPT_GROUP, true},	  {"--follow", OPT_FOLLOW, false},
-	{"--json", OPT_JSON, false},	  {"--html", OPT_HTML, true},
-	{"--help", OPT_HELP, false},	  {"-f", OPT_FOLLOW, false},
-	{"-h", OPT_HELP, false},	  {NULL},
+	{"--type", OPT_TYPE, true},
+	{"--verdict", OPT_VERDICT, true},
+	{"--op", OPT_OP, true},
+	{"--path", OPT_PATH, true},
+	{"--exe", OPT_EXE, true},
+	{"--pid", OPT_PID, true},
+	{"--descendants", OPT_DESCENDANTS, false},
+	{"--domain", OPT_DOMAIN, true},
+	{"--rule", OPT_RULE, true},
+	{"--since", OPT_SINCE, true},
+	{"--until", OPT_UNTIL, true},
+	{"--group", OPT_GROUP, true},
+	{"--follow", OPT_FOLLOW, false},
+	{"--json", OPT_JSON, false},
+	{"--html", OPT_HTML, true},
+	{"--help", OPT_HELP, false},
+	{"-f", OPT_FOLLOW, false},
+	{"-h", OPT_HELP, false},
+	{NULL},
 };
 
 __attribute__((format(printf, 2, 3))) static int fail(struct policy_error *e, const char *format, ...)
@@ -233,6 +244,21 @@ static int parse_time(const char *option, const char *value, struct log_time *re
 	return 0;
 }
 
+static int add_type(struct log_filter *f, const char *value, struct policy_error *ret_error)
+{
+	const char *types[RECORD_TYPES];
+	int i;
+
+	for (unsigned t = RECORD_START; t < RECORD_TYPES; t++)
+		types[t - RECORD_START] = record_type_words[t];
+	types[RECORD_TYPES - RECORD_START] = NULL;
+	i = option_choice("--type", value, types, ret_error);
+	if (i < 0)
+		return i;
+	f->types |= 1u << (RECORD_START + (unsigned)i);
+	return 0;
+}
+
 static int add_verdicts(struct log_filter *f, const char *value, struct policy_error *ret_error)
 {
 	int i = option_choice("--verdict", value, log_verdict_words, ret_error);
@@ -264,6 +290,8 @@ static int take_option(struct log_options *o, int id, const char *value, struct 
 	int i;
 
 	switch ((enum log_option)id) {
+	case OPT_TYPE:
+		return add_type(f, value, ret_error);
 	case OPT_VERDICT:
 		return add_verdicts(f, value, ret_error);
 	case OPT_OP:

@@ -29,8 +29,8 @@ enum log_verdict log_verdict_of(const struct record_line *line)
 
 bool log_filter_is_set(const struct log_filter *f)
 {
-	return f->verdicts || f->ops || f->n_paths || f->n_exes || f->n_domains || f->n_rules || f->n_pids ||
-	       f->since.set || f->until.set;
+	return f->types || f->verdicts || f->ops || f->n_paths || f->n_exes || f->n_domains || f->n_rules ||
+	       f->n_pids || f->since.set || f->until.set;
 }
 
 void log_filter_done(struct log_filter *f)
@@ -151,7 +151,8 @@ bool log_filter_match(struct log_filter *f, const struct record_line *line)
 		f->start_us = line->time_us;
 	f->run = line->run;
 	learn_family(f, line);
-	return (!f->verdicts || f->verdicts & 1u << log_verdict_of(line)) &&
+	return (!f->types || f->types & 1u << line->type) &&
+	       (!f->verdicts || f->verdicts & 1u << log_verdict_of(line)) &&
 	       (!f->ops || (line->op < OP_COUNT && f->ops & OPBIT(line->op))) &&
 	       (!f->n_paths || has_path(f, line)) && (!f->n_exes || has_exe(f, line->exe)) &&
 	       (!f->n_domains || has_word(f->domains, f->n_domains, line->domain)) &&

@@ -322,6 +322,7 @@ static void put_run(const struct log_page *p, struct page_run *r, struct text *o
 	text_puts(out, "</header>\n");
 	put_tiles(r, out);
 	html_denials(r, out);
+	html_questions(r, out);
 	html_timeline(r, out);
 	html_tree(r, out);
 	html_directories(r, out);

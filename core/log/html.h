@@ -17,6 +17,7 @@ int log_page_add(struct log_page *p, const struct record_line *line, bool matche
 int log_page_end_file(struct log_page *p, const char *file, const struct record_state *state);
 /* The page as bytes, appended to OUT, which is `failed` if memory was out. Once. */
 void log_page_render(struct log_page *p, struct text *out);
-/* The same to the file OUT, which is replaced at once when all is written ("-": standard output). 0 or -errno. */
+/* The same to the file OUT, which is replaced at once when all is written ("-": standard output). 0 or
+ * -errno. */
 int log_page_write(struct log_page *p, const char *out);
 void log_page_free(struct log_page *p);

@@ -80,7 +80,8 @@ static void put_remedy(const struct page_run *r, struct text *out, const struct 
 		return;
 	}
 	if (strncmp(string(r, k->rule), "--", 2) == 0) {
-		text_puts(out, "<span class=\"note\">leave out the option</span>");
+		if (strncmp(string(r, k->rule), "--ask ", 6) != 0)
+			text_puts(out, "<span class=\"note\">leave out the option</span>");
 		return;
 	}
 	if (k->is_address) {
@@ -174,6 +175,49 @@ void html_denials(struct page_run *r, struct text *out)
 		html_number(out, rest);
 		text_puts(out,
 			  " times. <code>sluice log --verdict deny --group path</code> counts all.</p>\n");
+	}
+}
+
+/* ---- questions ---- */
+
+void html_questions(struct page_run *r, struct text *out)
+{
+	if (!r->n_questions)
+		return;
+	text_puts(out, "<h2>What was asked</h2>\n");
+	begin_table(out, "<th class=\"num\">time</th><th>operation</th><th>what</th><th>by</th><th>rule</th>"
+			 "<th>answer</th><th>for</th><th>from</th><th class=\"num\">waited</th>"
+			 "<th class=\"num\">callers</th>");
+	for (size_t i = 0; i < r->n_questions; i++) {
+		const struct page_question *q = &r->questions[i];
+
+		text_puts(out, is_word(r, q->answer, "yes") ? "<tr>" : "<tr class=\"deny\">");
+		put_time(r, out, q->time_us);
+		text_puts(out, "<td>");
+		html_string(r, out, q->op_word);
+		text_puts(out, "</td><td class=\"path\">");
+		html_string_path(r, out, q->path);
+		text_puts(out, "</td><td>");
+		html_program(r, out, q->exe);
+		text_puts(out, "</td><td>");
+		html_string(r, out, q->rule);
+		text_puts(out, "</td><td>");
+		html_string(r, out, q->answer);
+		text_puts(out, "</td><td>");
+		html_string(r, out, q->scope);
+		text_puts(out, "</td><td>");
+		html_string(r, out, q->by);
+		text_printf(out, "</td><td class=\"num\" data-v=\"%lld\">", (long long)q->waited_us);
+		html_span(out, q->waited_us);
+		text_puts(out, "</td>");
+		put_count(out, q->callers);
+		text_puts(out, "</tr>\n");
+	}
+	end_table(out);
+	if (r->more_questions) {
+		text_puts(out, "<p class=\"note\">");
+		html_number(out, r->more_questions);
+		text_puts(out, " more; <code>sluice log --type ask</code> shows all.</p>\n");
 	}
 }
 

@@ -28,6 +28,7 @@ struct log_time {
  * that has no such field does not match. */
 struct log_filter {
 	struct arena arena;
+	unsigned types;	   /* bits 1 << enum record_type */
 	unsigned verdicts; /* bits 1 << enum log_verdict */
 	opset ops;
 	struct pattern *paths;

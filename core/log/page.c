@@ -23,6 +23,7 @@ static void run_free(struct page_run *r)
 	free(r->kinds);
 	free(r->rows);
 	free(r->addresses);
+	free(r->questions);
 	log_table_done(&r->strings);
 	log_table_done(&r->pids);
 	log_table_done(&r->path_keys);
@@ -420,6 +421,33 @@ static int count_address(struct page_run *r, const struct record_line *line)
 	return 0;
 }
 
+static int add_question(struct page_run *r, const struct record_line *line)
+{
+	struct page_question *grown;
+
+	if (r->n_questions == PAGE_QUESTIONS_MAX) {
+		r->more_questions++;
+		return 0;
+	}
+	grown = room_for(r->questions, r->n_questions, &r->questions_cap, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	r->questions = grown;
+	grown[r->n_questions++] = (struct page_question){
+		.time_us = line->time_us,
+		.waited_us = (int64_t)line->dur_us,
+		.op_word = string_of(r, line->op_word),
+		.path = string_of(r, line->path.data ? line->path : line->address),
+		.exe = string_of(r, line->exe),
+		.rule = string_of(r, line->rule),
+		.answer = string_of(r, line->answer),
+		.scope = string_of(r, line->scope),
+		.by = string_of(r, line->answered_by),
+		.callers = line->callers,
+	};
+	return 0;
+}
+
 static int add_access(struct page_run *r, const struct record_line *line, int32_t process)
 {
 	uint32_t target = string_of(r, line->path.data ? line->path : line->address);
@@ -541,6 +569,8 @@ int log_page_add(struct log_page *p, const struct record_line *line, bool matche
 	if (line->type == RECORD_END)
 		add_end(r, line);
 	process = process_of(r, line);
+	if (line->type == RECORD_ASK && matches)
+		return add_question(r, line);
 	return line->type == RECORD_ACCESS && matches ? add_access(r, line, process) : 0;
 }
 

@@ -16,6 +16,7 @@ enum {
 	PAGE_KINDS_MAX = 20000,
 	PAGE_DENIALS_SHOWN = 50,
 	PAGE_ADDRESSES_SHOWN = 50,
+	PAGE_QUESTIONS_MAX = 200,
 	PAGE_REFUSED_ROWS = 2000,
 	PAGE_OTHER_ROWS = 3000,
 	PAGE_BARS_SHOWN = 30,
@@ -64,6 +65,12 @@ struct page_row {
 	uint64_t count;
 };
 
+struct page_question {
+	int64_t time_us, waited_us;
+	uint32_t op_word, path, exe, rule, answer, scope, by;
+	uint64_t callers;
+};
+
 struct page_address {
 	uint32_t address, exe;
 	enum op op;
@@ -105,6 +112,9 @@ struct page_run {
 	struct page_kind *kinds;
 	struct page_row *rows;
 	struct page_address *addresses;
+	struct page_question *questions;
+	size_t n_questions, questions_cap;
+	uint64_t more_questions;
 	size_t paths_cap, kinds_cap, rows_cap, addresses_cap;
 	uint64_t more_paths, more_kinds, more_rows, more_addresses;
 	size_t refused_rows;
@@ -149,6 +159,7 @@ void page_sum_up(struct page_run *r);
 void html_timeline(struct page_run *r, struct text *out);
 void html_tree(struct page_run *r, struct text *out);
 void html_denials(struct page_run *r, struct text *out);
+void html_questions(struct page_run *r, struct text *out);
 void html_directories(struct page_run *r, struct text *out);
 void html_addresses(struct page_run *r, struct text *out);
 void html_rows(struct page_run *r, struct text *out);

@@ -207,6 +207,27 @@ static void put_access(const struct log_view *v, struct text *out, const struct 
 		put_reason(v, out, line);
 }
 
+static void put_ask(const struct log_view *v, struct text *out, const struct record_line *line)
+{
+	put_head(v, out, line, "ask", YELLOW);
+	put_target(v, out, line);
+	text_puts(out, v->color ? "  " DIM "(" : "  (");
+	text_escaped(out, line->answer.data ? line->answer.data : "?",
+		     line->answer.data ? line->answer.len : 1);
+	if (line->scope.data) {
+		text_puts(out, ", ");
+		text_escaped(out, line->scope.data, line->scope.len);
+	}
+	if (line->answered_by.data) {
+		text_puts(out, ", by ");
+		text_escaped(out, line->answered_by.data, line->answered_by.len);
+	}
+	text_printf(out, " after %.1f s", (double)line->dur_us / 1e6);
+	if (line->callers > 1)
+		text_printf(out, "; %llu asked", (unsigned long long)line->callers);
+	text_puts(out, v->color ? ")" PLAIN : ")");
+}
+
 static void put_end(const struct log_view *v, struct text *out, const struct record_line *line)
 {
 	put_head(v, out, line, "end", BOLD);
@@ -255,8 +276,10 @@ void log_text_line(struct log_view *v, struct text *out, const struct record_lin
 		put_start(v, out, line);
 		break;
 	case RECORD_ACCESS:
-	case RECORD_ASK:
 		put_access(v, out, line);
+		break;
+	case RECORD_ASK:
+		put_ask(v, out, line);
 		break;
 	case RECORD_EXEC:
 		put_head(v, out, line, "run", "");

@@ -35,13 +35,29 @@ static const struct {
 	const char *key;
 	size_t place; /* of a struct record_bytes */
 } strings[] = {
-	{"time", PLACE(time)},	     {"exe", PLACE(exe)},	  {"domain", PLACE(domain)},
-	{"syscall", PLACE(syscall)}, {"op", PLACE(op_word)},	  {"path", PLACE(path)},
-	{"path2", PLACE(path2)},     {"address", PLACE(address)}, {"by", PLACE(by)},
-	{"reply", PLACE(reply)},     {"rule", PLACE(rule)},	  {"rule_text", PLACE(rule_text)},
-	{"layer", PLACE(layer)},     {"detail", PLACE(detail)},	  {"cwd", PLACE(cwd)},
-	{"run", PLACE(run_id)},	     {"name", PLACE(name)},	  {"sluice", PLACE(sluice)},
-	{"kernel", PLACE(kernel)},   {"what", PLACE(what)},
+	{"time", PLACE(time)},
+	{"exe", PLACE(exe)},
+	{"domain", PLACE(domain)},
+	{"syscall", PLACE(syscall)},
+	{"op", PLACE(op_word)},
+	{"path", PLACE(path)},
+	{"path2", PLACE(path2)},
+	{"address", PLACE(address)},
+	{"by", PLACE(by)},
+	{"reply", PLACE(reply)},
+	{"rule", PLACE(rule)},
+	{"rule_text", PLACE(rule_text)},
+	{"layer", PLACE(layer)},
+	{"detail", PLACE(detail)},
+	{"cwd", PLACE(cwd)},
+	{"run", PLACE(run_id)},
+	{"name", PLACE(name)},
+	{"sluice", PLACE(sluice)},
+	{"kernel", PLACE(kernel)},
+	{"what", PLACE(what)},
+	{"answer", PLACE(answer)},
+	{"scope", PLACE(scope)},
+	{"answered_by", PLACE(answered_by)},
 };
 
 static const struct {
@@ -64,6 +80,7 @@ static const struct {
 	{"accesses", PLACE(accesses)},
 	{"refusals", PLACE(refusals)},
 	{"lost_lines", PLACE(lost_lines)},
+	{"callers", PLACE(callers)},
 };
 
 static const struct {

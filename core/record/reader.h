@@ -89,6 +89,10 @@ struct record_line {
 	const struct record_item *policies, *descriptors;
 	size_t n_policies, n_descriptors;
 
+	/* ask */
+	struct record_bytes answer, scope, answered_by;
+	uint64_t callers;
+
 	/* lost */
 	struct record_bytes what;
 

@@ -155,6 +155,8 @@ class Lines(LogCase):
             return [json.loads(x) for x in r.out.splitlines()]
 
         for words, want in (
+                (["--type", "exec"], [x for x in lines if x["type"] == "exec"]),
+                (["--type", "start", "--type", "end"], [lines[0], lines[-1]]),
                 (["--verdict", "deny"], [x for x in accesses if x["verdict"] == "deny" and x not in missing]),
                 (["--verdict", "deny", "--verdict", "allow"], [x for x in accesses if x not in missing]),
                 (["--op", "write"], [x for x in accesses if x["op"] == "write"]),
@@ -340,6 +342,28 @@ class Damage(LogCase):
         self.assertLess(parsed.rows, 6000)
         self.assertIn("5,000 of 60,000 accesses", page)
         self.assertIn(" more directories", page)
+
+
+class Questions(LogCase):
+    @case
+    def questions_and_their_answers_are_shown(self):
+        self.put("k", "k\n")
+        prompt = os.path.join(self.root, "prompt")
+        with open(prompt, "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\ncat >/dev/null\necho '{\"answer\":\"yes\"}'\n")
+        os.chmod(prompt, 0o755)
+        rec = self.record("cat k; true", policy="{base}allow ro {dir}\nask read {dir}/k\n",
+                          options=["--prompt", "exec:" + prompt])
+        asked = [x for x in self.lines_of(rec) if x["type"] == "ask"]
+        self.assertEqual([x["answer"] for x in asked], ["yes"])
+        r = self.log("--type", "ask", rec)
+        self.assert_status(r, 0)
+        self.assertRegex(r.out, r"\A[\d:.]+  ask +read +cat\[\d+\] +\S+/k  \(%s, .* after [\d.]+ s\)\n\Z"
+                         % asked[0]["answer"])
+        r, text = self.page(rec)
+        self.assertEqual(Page(text).odd, [])
+        self.assertIn("What was asked", text)
+        self.assertRegex(text, r"/k</td>.*<td>%s</td>" % asked[0]["answer"])
 
 
 class Follow(LogCase):

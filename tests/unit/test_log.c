@@ -70,9 +70,10 @@ static const char *const numbers[] = {"0",
 				      "4194303",
 				      "9223372036854775807",
 				      "null"};
-static const char *const string_keys[] = {"path", "path2",  "address", "exe",	  "rule",  "rule_text",
-					  "by",	  "detail", "domain",  "syscall", "cwd",   "name",
-					  "run",  "sluice", "kernel",  "what",	  "layer", "reply"};
+static const char *const string_keys[] = {"path",   "path2",  "address",    "exe",     "rule",	"rule_text",
+					  "by",	    "detail", "domain",	    "syscall", "cwd",	"name",
+					  "run",    "sluice", "kernel",	    "what",    "layer", "reply",
+					  "answer", "scope",  "answered_by"};
 static const char *const number_keys[] = {"pid",      "tid",	  "ppid",	"errno", "status",
 					  "signal",   "count",	  "dur_us",	"flags", "seq",
 					  "accesses", "refusals", "lost_lines", "uid"};
