@@ -181,36 +181,6 @@ static void probe_child_from_parent(struct features *f, struct child *c, bool be
 	}
 }
 
-static int with_child(struct features *f, bool behaviour)
-{
-	struct child c = {.mark = MARK};
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	c.pid = fork();
-	if (c.pid < 0) {
-		int r = -errno;
-
-		close(pair[0]);
-		close(pair[1]);
-		return r;
-	}
-	if (c.pid == 0) {
-		close(pair[0]);
-		probe_child(pair[1], behaviour);
-	}
-	close(pair[1]);
-	c.sock = pair[0];
-	probe_child_from_parent(f, &c, behaviour);
-	f->ptrace = ptrace(PTRACE_SEIZE, c.pid, NULL, NULL) == 0;
-	kill(c.pid, SIGKILL);
-	while (waitpid(c.pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-	close(c.sock);
-	return 0;
-}
-
 static void probe_own_calls(struct features *f)
 {
 	struct io_uring_params params = {0};
@@ -232,24 +202,100 @@ static void probe_own_calls(struct features *f)
 		snprintf(f->kernel, sizeof(f->kernel), "%.90s %.30s", u.release, u.machine);
 }
 
-static int probe(struct features *ret, bool behaviour)
+static int start_child(struct child *ret, bool behaviour)
 {
-	struct features f = {0};
+	struct child c = {.mark = MARK};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	*ret = c; /* the child inherits the mark at this address */
+	ret->pid = fork();
+	if (ret->pid < 0) {
+		int r = -errno;
+
+		close(pair[0]);
+		close(pair[1]);
+		return r;
+	}
+	if (ret->pid == 0) {
+		close(pair[0]);
+		probe_child(pair[1], behaviour);
+	}
+	close(pair[1]);
+	ret->sock = pair[0];
+	return 0;
+}
+
+static void end_child(const struct child *c)
+{
+	kill(c->pid, SIGKILL);
+	while (waitpid(c->pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	close(c->sock);
+}
+
+struct features_probe {
+	struct child child;
+	bool behaviour;
+};
+
+static int probe_begin(struct features_probe **ret, bool behaviour)
+{
+	struct features_probe *p = calloc(1, sizeof(*p));
 	int r;
 
-	probe_own_calls(&f);
-	r = with_child(&f, behaviour);
-	if (r == 0)
-		*ret = f;
+	if (!p)
+		return -ENOMEM;
+	p->behaviour = behaviour;
+	r = start_child(&p->child, behaviour);
+	if (r < 0)
+		free(p);
+	else
+		*ret = p;
 	return r;
+}
+
+int features_probe_begin(struct features_probe **ret)
+{
+	return probe_begin(ret, false);
+}
+
+void features_probe_finish(struct features_probe *p, struct features *ret)
+{
+	struct features f = {0};
+
+	probe_own_calls(&f);
+	probe_child_from_parent(&f, &p->child, p->behaviour);
+	f.ptrace = ptrace(PTRACE_SEIZE, p->child.pid, NULL, NULL) == 0;
+	features_probe_drop(p);
+	*ret = f;
+}
+
+void features_probe_drop(struct features_probe *p)
+{
+	if (!p)
+		return;
+	end_child(&p->child);
+	free(p);
 }
 
 int features_probe(struct features *ret)
 {
-	return probe(ret, true);
+	struct features_probe *p;
+	int r = probe_begin(&p, true);
+
+	if (r == 0)
+		features_probe_finish(p, ret);
+	return r;
 }
 
 int features_probe_quick(struct features *ret)
 {
-	return probe(ret, false);
+	struct features_probe *p;
+	int r = features_probe_begin(&p);
+
+	if (r == 0)
+		features_probe_finish(p, ret);
+	return r;
 }

@@ -28,6 +28,7 @@
 /* Everything a run holds; done in the opposite order. */
 struct run {
 	const struct run_options *options;
+	struct features_probe *probe; /* while it is under way */
 	struct features features;
 	char tmpdir[PATH_MAX];
 	struct policy *policy;
@@ -88,6 +89,15 @@ static const char *why_unsupervised(const struct features *f)
 	return NULL;
 }
 
+static struct features_probe *take_probe(struct run *run)
+{
+	struct features_probe *p = run->probe;
+
+	run->probe = NULL;
+	return p;
+}
+
+/* The kernel is probed meanwhile: its child needs a millisecond to get ready. */
 static int load(struct run *run)
 {
 	const struct run_options *o = run->options;
@@ -104,6 +114,12 @@ static int load(struct run *run)
 	if (policy_load(&o->policy, run->tmpdir, protect, &run->policy, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;
+	}
+	features_probe_finish(take_probe(run), &run->features);
+	if (!run->features.openat2) {
+		say_error("openat2 is not there (before Linux 5.6), or a container's seccomp profile forbids it: "
+			  "no name can be resolved safely");
+		return -ENOSYS;
 	}
 	run->caps = (struct plan_caps){
 		.landlock_abi = o->policy.emulate ? 0 : run->features.landlock_abi,
@@ -324,6 +340,7 @@ static void run_done(struct run *run)
 	struct pool_stats pool = {0};
 
 	control_free(run->control);
+	features_probe_drop(take_probe(run));
 	if (run->sup.pool) {
 		pool_stop(run->sup.pool);
 		pool_get_stats(run->sup.pool, &pool);
@@ -358,14 +375,9 @@ static int run_all(struct run *run, int *ret_wstatus)
 	uint64_t refusals;
 	int r, wstatus = 0;
 
-	r = features_probe_quick(&run->features);
+	r = features_probe_begin(&run->probe);
 	if (r < 0) {
 		fprintf(stderr, "sluice: this kernel can't be examined: %s\n", strerror(-r));
-		return EXIT_NOT_STARTED;
-	}
-	if (!run->features.openat2) {
-		say_error("openat2 is not there (before Linux 5.6), or a container's seccomp profile forbids it: "
-			  "no name can be resolved safely");
 		return EXIT_NOT_STARTED;
 	}
 	r = private_dir_make(run->tmpdir, sizeof(run->tmpdir));

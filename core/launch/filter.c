@@ -117,21 +117,40 @@ static int add_part(struct prog *p, const struct filter_spec *spec, enum filter_
 	return r < 0 ? r : add_compiled(p, ctx, last);
 }
 
+int filter_build_begin(const struct filter_spec *spec, struct prog *ret)
+{
+	int r = prog_add_guard(ret);
+
+	if (r == 0)
+		r = add_known(ret, spec);
+	for (enum filter_group g = 0; r == 0 && g < FILTER_TASKS; g++)
+		r = add_part(ret, spec, g);
+	return r;
+}
+
+int filter_build_finish(const struct filter_spec *spec, struct prog *p, struct sock_fprog *ret)
+{
+	int r = 0;
+
+	for (enum filter_group g = FILTER_TASKS; r == 0 && g <= FILTER_GROUPS; g++)
+		r = add_part(p, spec, g);
+	if (r == 0 && p->len > BPF_MAXINSNS)
+		r = -E2BIG;
+	if (r < 0)
+		return r;
+	*ret = (struct sock_fprog){(unsigned short)p->len, p->insns};
+	p->insns = NULL;
+	return 0;
+}
+
 int filter_build(const struct filter_spec *spec, struct sock_fprog *ret)
 {
 	struct prog p = {0};
-	int r = prog_add_guard(&p);
+	int r = filter_build_begin(spec, &p);
 
 	if (r == 0)
-		r = add_known(&p, spec);
-	for (enum filter_group g = 0; r == 0 && g <= FILTER_GROUPS; g++)
-		r = add_part(&p, spec, g);
-	if (r == 0 && p.len > BPF_MAXINSNS)
-		r = -E2BIG;
-	if (r < 0)
-		free(p.insns);
-	else
-		*ret = (struct sock_fprog){(unsigned short)p.len, p.insns};
+		r = filter_build_finish(spec, &p, ret);
+	free(p.insns);
 	return r;
 }
 

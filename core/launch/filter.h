@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "core/features.h"
+#include "core/launch/prog.h"
 #include "policy/plan.h"
 #include <linux/filter.h>
 
@@ -24,6 +25,10 @@ struct filter_spec {
 
 /* *ret->filter is malloc'ed. 0 or -errno. */
 int filter_build(const struct filter_spec *spec, struct sock_fprog *ret);
+/* The same in two halves, the first and longer one without the tasks of spec->protected. The caller frees
+ * the program's instructions after either. */
+int filter_build_begin(const struct filter_spec *spec, struct prog *ret);
+int filter_build_finish(const struct filter_spec *spec, struct prog *p, struct sock_fprog *ret);
 /* Install on the calling thread. Listener fd (CLOEXEC), 0 without a listener, or -errno. */
 int filter_install(const struct sock_fprog *prog, bool listener, bool wait_killable);
 /* The filter of the confined workers. */

@@ -16,9 +16,10 @@ bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *ca
 /* Is it refused outright, because nothing bounds it and it can't be judged? */
 bool filter_refuses_task_call(const struct filter_spec *spec, const struct call_desc *call);
 
-/* Parts that refuse, default allow. Small ones: libseccomp's time grows with the square of the rules. */
+/* Parts that refuse, default allow. Small ones: libseccomp's time grows with the square of the rules.
+ * Only FILTER_TASKS looks at filter_spec.protected. */
 enum filter_group {
-	FILTER_BY_NAME, FILTER_TASKS, FILTER_IOCTL, FILTER_FAMILIES, FILTER_PROTOCOLS, FILTER_MISC, FILTER_GROUPS
+	FILTER_BY_NAME, FILTER_IOCTL, FILTER_FAMILIES, FILTER_PROTOCOLS, FILTER_MISC, FILTER_TASKS, FILTER_GROUPS
 };
 int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec, enum filter_group group);
 /* The part that traps, default allow. */

@@ -332,7 +332,7 @@ static const struct {
 	{__NR_socket, refuse_families, FILTER_FAMILIES},
 	{__NR_socket, refuse_protocols, FILTER_PROTOCOLS},
 	{__NR_personality, refuse_personality, FILTER_MISC},
-	{__NR_fcntl, refuse_fcntl, FILTER_MISC},
+	{__NR_fcntl, refuse_fcntl, FILTER_TASKS},
 	{__NR_prctl, refuse_prctl, FILTER_MISC},
 	{__NR_seccomp, refuse_seccomp, FILTER_MISC},
 	{__NR_socketpair, refuse_socketpair, FILTER_MISC},
@@ -372,7 +372,7 @@ int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec, enu
 	if (group == FILTER_BY_NAME)
 		return refuse_by_name(ctx, spec);
 	if (group == FILTER_TASKS)
-		return refuse_tasks(ctx, spec);
+		TRY(refuse_tasks(ctx, spec));
 	for (size_t i = 0; i < COUNT(by_registers); i++)
 		if (by_registers[i].group == group &&
 		    !filter_call_lifted(spec, call_by_nr(by_registers[i].nr)->name))

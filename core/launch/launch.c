@@ -2,8 +2,8 @@
  * Starting the command. See core/launch/README.md for who is who.
  *
  *   leader (here)        confined thread               warden              target
- *   rulesets, sockets
- *   thread ------------> enter U, fork --------------> fork -------------> limits, enter B
+ *   sockets
+ *   thread ------------> rulesets, U, fork ----------> fork -------------> limits, enter B
  *   filter ------------> gate -------------------------------------------> install
  *   serve <-------------------------------------------- HELLO
  *                        gate <------------------------------------------- READY + listener
@@ -93,18 +93,30 @@ static int start_warden(struct launch *l)
 	return 0;
 }
 
+/* While the leader makes the filter. */
+static int make_rulesets(struct launch *l)
+{
+	const struct plan *plan = l->config.plan;
+
+	if (!plan->handled_fs && !plan->handled_net && !plan->scoped)
+		return 0;
+	l->upper = landlock_ruleset(plan, plan->upper, plan->n_upper);
+	if (l->upper < 0)
+		return l->upper;
+	l->target.baseline = landlock_ruleset(plan, plan->baseline, plan->n_baseline);
+	return l->target.baseline < 0 ? l->target.baseline : landlock_enter(l->upper);
+}
+
 static void confined_start(struct launch *l)
 {
 	_cleanup_close_ int listener = -EBADF;
 	struct gate_msg m = {0};
 	int r;
 
-	if (l->upper >= 0) {
-		r = landlock_enter(l->upper);
-		if (r < 0) {
-			sem_post(&l->forked);
-			return confined_failed(l, STAGE_LANDLOCK, -r);
-		}
+	r = make_rulesets(l);
+	if (r < 0) {
+		sem_post(&l->forked);
+		return confined_failed(l, STAGE_LANDLOCK, -r);
 	}
 	l->confined_tid = (pid_t)syscall(SYS_gettid);
 	r = start_warden(l);
@@ -169,10 +181,12 @@ static void *confined_thread(void *arg)
 
 /* ---- the leader ---- */
 
-/* While the target is being started: it takes two milliseconds, and needs the warden's pid. */
+/* While the confined thread makes rulesets and forks: it takes two milliseconds, and at its end the
+ * warden's pid. */
 static void build_filter(struct launch *l)
 {
 	const struct launch_config *c = &l->config;
+	struct prog prog = {0};
 	struct filter_spec spec = {
 		.plan = c->plan,
 		.features = c->features,
@@ -184,14 +198,17 @@ static void build_filter(struct launch *l)
 		.refuse_untraced = is_traced(c),
 	};
 
+	l->program_err = filter_build_begin(&spec, &prog);
 	while (sem_wait(&l->forked) < 0)
 		;
-	if (l->warden <= 0)
-		return;
-	spec.protected[0] = l->confined_tid;
-	spec.protected[1] = l->warden;
-	l->program_err = filter_build(&spec, &l->program);
-	sem_post(&l->built); /* to confined_start() */
+	if (l->warden > 0) {
+		spec.protected[0] = l->confined_tid;
+		spec.protected[1] = l->warden;
+		if (l->program_err == 0)
+			l->program_err = filter_build_finish(&spec, &prog, &l->program);
+		sem_post(&l->built); /* to confined_start() */
+	}
+	free(prog.insns);
 }
 
 static int make_channels(struct launch *l)
@@ -212,27 +229,12 @@ static int make_channels(struct launch *l)
 	return l->ready < 0 || l->wake < 0 ? -EMFILE : 0;
 }
 
-static int make_rulesets(struct launch *l, struct launch_error *ret_error)
-{
-	const struct plan *plan = l->config.plan;
-
-	if (!plan->handled_fs && !plan->handled_net && !plan->scoped)
-		return 0;
-	l->upper = landlock_ruleset(plan, plan->upper, plan->n_upper);
-	if (l->upper < 0)
-		return fail(ret_error, -l->upper, "can't make the supervisor's Landlock ruleset");
-	l->target.baseline = landlock_ruleset(plan, plan->baseline, plan->n_baseline);
-	if (l->target.baseline < 0)
-		return fail(ret_error, -l->target.baseline, "can't make the command's Landlock ruleset");
-	return 0;
-}
-
 static void explain_failure(struct launch *l, struct launch_error *ret)
 {
 	static const char *const words[] = {
 		[STAGE_FORK] = "can't start a process",
 		[STAGE_LIMITS] = "can't set the core limit",
-		[STAGE_LANDLOCK] = "can't enter the Landlock domain",
+		[STAGE_LANDLOCK] = "can't make and enter the Landlock domain",
 		[STAGE_FILTER] = "can't install the seccomp filter",
 		[STAGE_LISTENER] = "can't hand over the seccomp listener",
 		[STAGE_TRACE] = "can't trace the command (--on-death ptrace, exec-holes checked)",
@@ -265,8 +267,6 @@ int launch_start(const struct launch_config *config, struct launch **ret, struct
 		return -ENOMEM;
 	launch_init(l, config);
 	r = exec_plan_make(&l->exec, config->argv, config->envp);
-	if (r == 0)
-		r = make_rulesets(l, ret_error);
 	if (r == 0 && (r = make_channels(l)) < 0)
 		fail(ret_error, -r, "can't make the sockets to the command");
 	if (r < 0) {

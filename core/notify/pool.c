@@ -246,12 +246,13 @@ static int start_monitor(struct pool *p)
 	if (r)
 		return r;
 	p->monitor_started = true;
-	return pool_await(&p->monitor_result);
+	return 0;
 }
 
 int pool_start(const struct pool_config *config, struct pool **ret)
 {
 	struct pool *p;
+	unsigned spawned;
 	int r = pool_check(config);
 
 	if (r)
@@ -265,13 +266,19 @@ int pool_start(const struct pool_config *config, struct pool **ret)
 	if (config->features && config->features->sync_wake_up)
 		ioctl(config->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 
-	for (unsigned i = 0; r == 0 && i < POOL_WORKERS_START && i < p->max_workers; i++) {
+	/* All at once: they get ready side by side. */
+	for (unsigned i = 0; r == 0 && i < POOL_WORKERS_START && i < p->max_workers; i++)
 		r = pool_spawn_worker(p, i == 0);
-		if (r == 0)
-			r = pool_await(&p->workers[i]->init_result);
-	}
+	spawned = atomic_load(&p->n_workers);
 	if (r == 0)
 		r = start_monitor(p);
+	if (r == 0)
+		r = pool_await(&p->monitor_result);
+	for (unsigned i = 0; i < spawned; i++) {
+		int ready = pool_await(&p->workers[i]->init_result);
+
+		r = r ? r : ready;
+	}
 	if (r) {
 		pool_stop(p);
 		pool_free(p);
