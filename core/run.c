@@ -249,6 +249,17 @@ static bool may_execute(void *ctx, pid_t pid, pid_t former)
 	return exec_check(&run->sup, pid, former);
 }
 
+static void own_ids(struct supervisor *sup)
+{
+	uid_t u, eu, su;
+	gid_t g, eg, sg;
+
+	sup->own_ids_equal = getresuid(&u, &eu, &su) == 0 && getresgid(&g, &eg, &sg) == 0 && u == eu && eu == su &&
+			     g == eg && eg == sg;
+	sup->uid = geteuid();
+	sup->gid = getegid();
+}
+
 static int start(struct run *run)
 {
 	const struct run_options *o = run->options;
@@ -268,6 +279,7 @@ static int start(struct run *run)
 		.privileged = geteuid() == 0, .view_may_differ = view_may_differ(run->policy),
 		.wants_allowed = observer_wants_allowed(run->observer),
 	};
+	own_ids(&run->sup);
 	/* Names must be trapped for the cache to see what makes it stale, and records want every access. */
 	if (run->sup.landlock && run->plan->trap[CALL_NAME] && !run->sup.wants_allowed)
 		run->sup.cache = cache_new();

@@ -37,6 +37,9 @@ struct supervisor {
 	pid_t self, warden;
 	bool landlock;       /* the target has a baseline: CONTINUE is bounded by it */
 	bool privileged;     /* set*id of targets can matter */
+	bool own_ids_equal;  /* our real, effective and saved ids are these, as the command's are at its start */
+	uid_t uid;
+	gid_t gid;
 	bool view_may_differ; /* `allow call` of chroot, mounts or namespaces */
 	bool wants_allowed;  /* the observer is told of allowed accesses too */
 	ino_t mnt_ns;

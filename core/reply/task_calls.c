@@ -40,11 +40,45 @@ int chdir_prepare(struct request *q)
 	return 0;
 }
 
+/* Does every id that the registers name stay what it is, or become OURS? (-1 keeps it, or is an error.) */
+static bool names_only(const struct request *q, unsigned n_args, uid_t ours)
+{
+	for (unsigned i = 0; i < n_args; i++)
+		if ((uint32_t)q->args[i] != ours && (uint32_t)q->args[i] != (uint32_t)-1)
+			return false;
+	return true;
+}
+
+/* Shells and others "drop" to the ids that they have already. As long as nobody's ids have ever differed
+ * from ours, whoever asks for ours changes nothing. */
+static bool keeps_ids(const struct request *q)
+{
+	switch (q->call->nr) {
+	case SYS_setuid:
+	case SYS_setfsuid:
+		return names_only(q, 1, q->sup->uid);
+	case SYS_setreuid:
+		return names_only(q, 2, q->sup->uid);
+	case SYS_setresuid:
+		return names_only(q, 3, q->sup->uid);
+	case SYS_setgid:
+	case SYS_setfsgid:
+		return names_only(q, 1, q->sup->gid);
+	case SYS_setregid:
+		return names_only(q, 2, q->sup->gid);
+	case SYS_setresgid:
+		return names_only(q, 3, q->sup->gid);
+	default: /* groups, capabilities */
+		return false;
+	}
+}
+
 /* set*id, capset, and the prctl calls that let capabilities fall at the next exec. The flag is up before
  * the ids change: no request can be served with the wrong ones. */
 int ids_prepare(struct request *q)
 {
-	atomic_store_explicit(&q->sup->ids_changed, true, memory_order_release);
+	if (!q->sup->own_ids_equal || !keeps_ids(q))
+		atomic_store_explicit(&q->sup->ids_changed, true, memory_order_release);
 	reply_continue(q);
 	return 1;
 }
