@@ -5,8 +5,8 @@
  * Hot, it looks at the owner's word every tick, a load and a compare. When the word has not changed, either
  * nobody calls or the owner hangs with one caller: in both cases the next caller is the next thing of
  * interest, and it sleeps in the ring until the listener is readable. So an idle run costs no wake-ups, and
- * a busy one a thousand a second; five thousand for a while after a promotion, when there is reason to
- * expect the next.
+ * a busy one a thousand a second; five thousand for a while after an owner hung in the kernel, when there is
+ * reason to expect the next.
  *
  * It never touches a target, so it can't be made to hang by one.
  */
@@ -14,13 +14,16 @@
 #include "core/sys.h"
 #include "iouring/ring.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 
 #define TICK_NS 1000000ll
 #define TICK_TROUBLE_NS 200000ll
-#define TROUBLE_NS 1000000000ull /* so long after a promotion */
+#define TROUBLE_NS 1000000000ull /* so long after a promotion over an owner that hung */
 #define TICK_SHORT_NS 5000000ll  /* no worker left to promote, or a thread could not be made */
 #define QUIET_TICKS 50u
 #define BUSY_NS 150000u          /* what is shorter is no reason to promote */
@@ -89,11 +92,33 @@ static void note_word(struct monitor *m, uint32_t word)
 	m->quiet = 0;
 }
 
+/* Does W hang in the kernel? Else it only waits for a processor, as everybody does on a loaded machine. */
+static bool worker_hangs(const struct worker *w)
+{
+	char name[64], text[256];
+	const char *state;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", (int)atomic_load(&w->tid));
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return true;
+	text[n] = '\0';
+	state = strrchr(text, ')');
+	return !state || strncmp(state, ") R", 3) != 0;
+}
+
 /* The owner was busy with the same notification a tick ago, and callers wait. */
 static void promote(struct monitor *m)
 {
 	struct pool *p = m->pool;
 	struct worker *old = p->workers[m->owner], *follower = find_follower(p);
+	bool hangs;
 
 	if (!follower) {
 		m->short_of = true;
@@ -102,13 +127,15 @@ static void promote(struct monitor *m)
 	}
 	/* Before the word says so: who reads DEMOTED reads this time. */
 	atomic_store(&old->demoted_at_ns, pool_now_ns());
+	hangs = worker_hangs(old);
 	if (!camp_demote(&old->camp, m->word))
 		return; /* it came back by itself */
 	/* Only this thread takes anybody out of FOLLOW while the pool lives, so this can't fail. */
 	camp_promote(&follower->camp);
 	m->owner = follower->index;
 	note_word(m, camp_look(&follower->camp));
-	m->trouble_until_ns = m->word_at_ns + TROUBLE_NS;
+	if (hangs)
+		m->trouble_until_ns = m->word_at_ns + TROUBLE_NS;
 	atomic_fetch_add(&p->promotions, 1);
 	if (!find_follower(p))
 		grow(m); /* ahead of need */

@@ -66,6 +66,7 @@ bool pool_thread_begin(struct worker *w)
 	const struct pool_config *config = &w->pool->config;
 	int r = 0;
 
+	atomic_store_explicit(&w->tid, (pid_t)syscall(SYS_gettid), memory_order_relaxed);
 	camp_attach(&w->camp);
 	if (config->worker_init)
 		r = config->worker_init(config->ctx, w, &w->local);

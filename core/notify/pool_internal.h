@@ -29,6 +29,7 @@ struct worker {
 	_Atomic uint64_t served, gone;   /* written by the worker alone */
 	_Atomic uint64_t demoted_at_ns;  /* written by the monitor alone */
 	_Atomic bool ended;
+	_Atomic pid_t tid;               /* 0 until the thread has begun */
 	_Atomic int init_result;         /* futex; 1: not there yet */
 	/* immutable once started */
 	struct pool *pool;
