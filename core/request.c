@@ -9,6 +9,7 @@
 #include "core/target/creds.h"
 #include "core/target/memory.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static uint64_t now_ns(void)
@@ -176,13 +177,30 @@ int request_take_umask(const struct request *q)
 	return 0;
 }
 
+/* Which directory a relative path starts from, at the price of one system call. */
+static bool base_identity(const struct request *q, int dirfd, struct cache_base *ret)
+{
+	char name[48];
+	struct stat st;
+
+	if (dirfd == AT_FDCWD)
+		snprintf(name, sizeof(name), "/proc/%d/cwd", q->tid);
+	else
+		snprintf(name, sizeof(name), "/proc/%d/fd/%d", q->tid, dirfd);
+	if ((dirfd < 0 && dirfd != AT_FDCWD) || stat(name, &st) < 0)
+		return false;
+	*ret = (struct cache_base){st.st_dev, st.st_ino};
+	return true;
+}
+
 bool request_cached(struct request *q, enum op op)
 {
 	const struct path_arg *p = &q->path[0];
+	struct cache_base base = {0};
 
-	if (!q->sup->cache || p->bytes[0] != '/' || q->acts_as_target)
+	if (!q->sup->cache || p->len == 0 || (p->bytes[0] != '/' && !base_identity(q, p->dirfd, &base)))
 		return false;
-	return cache_lookup(q->sup->cache, op, p->bytes, p->len, &q->cache_key);
+	return cache_lookup(q->sup->cache, op, &base, p->bytes, p->len, &q->cache_key);
 }
 
 void request_learn(struct request *q)

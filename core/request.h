@@ -63,6 +63,9 @@ void request_observe_exec(struct request *q);
 /* The families: decode, copy, resolve, state needs, set perform. 0: judge it now; 1: answered already;
  * -errno: what the target gets. */
 int open_prepare(struct request *q);
+/* Before open_prepare(): decode, copy, and answer what is in the path cache, which needs to know nothing of
+ * the target's ids or view: the kernel applies its own. */
+int open_glance(struct request *q);
 int name_prepare(struct request *q);
 int truncate_prepare(struct request *q);
 int meta_prepare(struct request *q);

@@ -289,7 +289,8 @@ static void allow(struct request *q)
 	/* Safe: whatever path the kernel reads now, the target's domain grants no more than the policy. */
 	if (in_baseline) {
 		reply_continue(q);
-		request_learn(q);
+		if (!q->at[0].theirs)
+			request_learn(q);
 	} else if (q->slow) {
 		hand_to_slow(q);
 	} else {
@@ -367,7 +368,8 @@ void supervise_notification(void *ctx, struct worker *w, const struct seccomp_no
 		reply_errno(q, q->tid <= 0 ? EACCES : ENOSYS);
 		return;
 	}
-	if (takes_names(q))
+	r = q->call->class == CALL_OPEN ? open_glance(q) : 0;
+	if (r == 0 && takes_names(q))
 		meet_target(q);
 	if (q->baseline_only && q->sup->wants_allowed)
 		observe_lost(q->sup->observer, "calls of a process that confined itself or changed its view");
@@ -376,7 +378,8 @@ void supervise_notification(void *ctx, struct worker *w, const struct seccomp_no
 		request_done(q);
 		return;
 	}
-	r = q->baseline_only ? 1 : prepare[q->call->class](q);
+	if (r == 0)
+		r = q->baseline_only ? 1 : prepare[q->call->class](q);
 	if (is_seen_only(q)) {
 		see(q, r);
 	} else if (r < 0) {

@@ -121,6 +121,55 @@ static void forget(const struct request *q, unsigned which)
 		plan_forget(q->rules->plan, q->at[which].name, q->at[which].name_len);
 }
 
+static bool has_grant(const struct request *q, unsigned which)
+{
+	const struct resolved *at = &q->at[which];
+
+	return at->obj >= 0 && !at->unnamed &&
+	       plan_has_grant(q->rules->plan, at->name, at->name_len, at->st.st_dev, at->st.st_ino);
+}
+
+static bool is_link(const struct request *q, unsigned which)
+{
+	return q->at[which].obj >= 0 && S_ISLNK(q->at[which].st.st_mode);
+}
+
+static bool is_dir(const struct request *q, unsigned which)
+{
+	return q->at[which].obj >= 0 && S_ISDIR(q->at[which].st.st_mode);
+}
+
+/* After this call, may a path that led to something in the baseline lead to something outside of it? A file
+ * or an empty directory that comes or goes changes nothing: a name in the baseline stays there, whatever
+ * file it is of. Links and what is in directories lead on; and a grant on an object goes with the object. */
+static bool redirects(const struct request *q)
+{
+	switch (kind_of(q)) {
+	case NAME_MKDIR:
+	case NAME_MKNOD:
+		return false;
+	case NAME_SYMLINK:
+		return true;
+	case NAME_LINK:
+		return is_link(q, 0);
+	case NAME_UNLINK:
+	case NAME_RMDIR:
+		return is_link(q, 0) || has_grant(q, 0);
+	case NAME_RENAME:
+		break;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (is_link(q, i) || is_dir(q, i) || has_grant(q, i))
+			return true;
+	return false;
+}
+
+static void tell_cache(const struct request *q, bool pending)
+{
+	if (q->sup->cache && redirects(q))
+		cache_invalidate(q->sup->cache, pending);
+}
+
 static void perform_make(struct request *q)
 {
 	const struct resolved *at = &q->at[0];
@@ -137,9 +186,8 @@ static void perform_make(struct request *q)
 		else
 			r = CALL(symlinkat(q->path[1].bytes, at->parent, at->last));
 	}
-	/* What was looked for in vain is there now, and outside of the baseline. */
-	if (r == 0 && q->sup->cache)
-		cache_invalidate(q->sup->cache, false);
+	if (r == 0)
+		tell_cache(q, false);
 	reply_result(q, r);
 }
 
@@ -148,8 +196,10 @@ static void perform_remove(struct request *q)
 	const struct resolved *at = &q->at[0];
 	long r = CALL(unlinkat(at->parent, at->last, kind_of(q) == NAME_RMDIR ? AT_REMOVEDIR : 0));
 
-	if (r == 0)
+	if (r == 0) {
+		tell_cache(q, false);
 		forget(q, 0);
+	}
 	reply_result(q, r);
 }
 
@@ -171,10 +221,9 @@ static void perform_rename(struct request *q)
 		}
 	}
 	if (r == 0) {
+		tell_cache(q, false);
 		forget(q, 0);
 		forget(q, 1);
-		if (q->sup->cache)
-			cache_invalidate(q->sup->cache, false);
 	}
 	reply_result(q, r);
 }
@@ -186,8 +235,8 @@ static void perform_link(struct request *q)
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", q->at[0].obj);
 	r = CALL(linkat(AT_FDCWD, link, q->at[1].parent, q->at[1].last, AT_SYMLINK_FOLLOW));
-	if (r == 0 && q->sup->cache)
-		cache_invalidate(q->sup->cache, false);
+	if (r == 0)
+		tell_cache(q, false);
 	reply_result(q, r);
 }
 
@@ -384,21 +433,25 @@ int name_prepare(struct request *q)
 	if (r < 0)
 		return r;
 	q->boundable = true;
-	/* From here on paths may lead elsewhere: through a new link, or what moved. */
-	if (q->sup->cache && (kind_of(q) == NAME_SYMLINK || kind_of(q) == NAME_RENAME))
-		cache_invalidate(q->sup->cache, true);
 	switch (kind_of(q)) {
 	case NAME_MKDIR:
 	case NAME_MKNOD:
 	case NAME_SYMLINK:
-		return prepare_make(q);
+		r = prepare_make(q);
+		break;
 	case NAME_LINK:
-		return prepare_link(q);
+		r = prepare_link(q);
+		break;
 	case NAME_UNLINK:
 	case NAME_RMDIR:
-		return prepare_remove(q);
+		r = prepare_remove(q);
+		break;
 	case NAME_RENAME:
-		return prepare_rename(q);
+		r = prepare_rename(q);
+		break;
 	}
-	return -ENOSYS;
+	/* Before the call is continued: from then on paths may lead elsewhere. */
+	if (r == 0)
+		tell_cache(q, true);
+	return r;
 }

@@ -151,14 +151,43 @@ static int resolve_open(struct request *q)
 	return 0;
 }
 
-/* A missing file where everything may be read: whatever appears there, CONTINUE stays right. */
-static void learn_missing(struct request *q)
+/* The canonical name that path[0] would have if it were there: no link is on the way, as far as there is
+ * one. Its length, or 0. */
+static size_t missing_name(const struct request *q, char *name, size_t size)
 {
 	const struct path_arg *p = &q->path[0];
+	_cleanup_close_ int base = -EBADF;
+	char link[32];
+	ssize_t n = 0;
 
-	if (resolve_is_clean(p->bytes, p->len) &&
-	    plan_in_baseline(q->rules->plan, plan_op_rights(q->rules->plan, OP_READ, false), p->bytes, p->len, 0, 0) &&
-	    plan_in_baseline(q->rules->plan, plan_op_rights(q->rules->plan, OP_LIST, true), p->bytes, p->len, 0, 0))
+	if (p->bytes[0] != '/') {
+		base = task_open_dir(q->tid, p->dirfd);
+		if (base < 0)
+			return 0;
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", base);
+		n = readlink(link, name, size - 1);
+		if (n <= 0 || name[0] != '/')
+			return 0;
+		if (n > 1)
+			name[n++] = '/';
+	}
+	if ((size_t)n + p->len >= size)
+		return 0;
+	memcpy(name + n, p->bytes, p->len + 1);
+	n += (ssize_t)p->len;
+	return resolve_is_clean(name, (size_t)n) &&
+	       sys_openat2(AT_FDCWD, name, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS) == -ENOENT ? (size_t)n : 0;
+}
+
+/* A missing file where everything may be read: whatever file or directory appears there, CONTINUE stays
+ * right; and if a link does, the cache is told. */
+static void learn_missing(struct request *q)
+{
+	char name[2 * PATH_MAX];
+	size_t len = missing_name(q, name, sizeof(name));
+
+	if (len && plan_in_baseline(q->rules->plan, plan_op_rights(q->rules->plan, OP_READ, false), name, len, 0, 0) &&
+	    plan_in_baseline(q->rules->plan, plan_op_rights(q->rules->plan, OP_LIST, true), name, len, 0, 0))
 		request_learn(q);
 }
 
@@ -178,9 +207,24 @@ static void see_lookup(struct request *q)
 	request_observe_allowed(q, REPLY_CONTINUE);
 }
 
-int open_prepare(struct request *q)
+/* Plain reads, the most of all opens, and plain writes. With O_CREAT an entry is for a device, which stays
+ * where it is. */
+static bool cache_op(const struct request *q, enum op *ret)
 {
-	struct resolved *at = &q->at[0];
+	if (q->call->nr == SYS_openat2 || (q->open_flags & (O_EXCL | O_NOFOLLOW | O_PATH | TMPFILE_BIT)))
+		return false;
+	if (!(q->open_flags & (O_ACCMODE | O_CREAT | O_TRUNC)))
+		*ret = OP_READ;
+	else if ((q->open_flags & O_ACCMODE) == O_WRONLY)
+		*ret = q->open_flags & O_CREAT ? OP_CREATE : OP_WRITE;
+	else
+		return false;
+	return true;
+}
+
+int open_glance(struct request *q)
+{
+	enum op op = OP_READ;
 	int r = decode(q);
 
 	if (r < 0)
@@ -188,15 +232,21 @@ int open_prepare(struct request *q)
 	r = request_copy_path(q, 0, q->call->path, request_dirfd(q, q->call->dirfd));
 	if (r < 0)
 		return r;
-	q->boundable = true;
-	q->perform = perform_open;
-	/* Plain reads of absolute paths, the most of all opens. The bytes may be of a target that is gone:
-	 * then the reply goes nowhere. */
-	if (!(q->open_flags & (O_ACCMODE | O_CREAT | O_TRUNC | O_NOFOLLOW | O_PATH | TMPFILE_BIT)) &&
-	    q->call->nr != SYS_openat2 && request_cached(q, OP_READ)) {
+	/* The bytes may be of a target that is gone: then the reply goes nowhere. */
+	if (cache_op(q, &op) && request_cached(q, op)) {
 		reply_continue(q);
 		return 1;
 	}
+	return 0;
+}
+
+int open_prepare(struct request *q)
+{
+	struct resolved *at = &q->at[0];
+	int r;
+
+	q->boundable = true;
+	q->perform = perform_open;
 	if (!reply_still_valid(q))
 		return -ESRCH;
 	/* O_PATH opens nothing: what is done with the descriptor later is judged. Flags are in a register,
@@ -207,13 +257,15 @@ int open_prepare(struct request *q)
 		return 1;
 	}
 	r = resolve_open(q);
-	if (r == -ENOENT && q->cache_key.a)
+	if (r == -ENOENT && q->cache_key.a && !(q->open_flags & O_ACCMODE))
 		learn_missing(q);
 	/* Natively the lack of a descriptor is found before the path is walked. */
 	if (r < 0 && r != -ESRCH && !request_is_bounded(q) && task_fds_exhausted(q->tid))
 		return -EMFILE;
 	if (r < 0)
 		return r;
+	if ((q->open_flags & O_CREAT) && (at->obj < 0 || !S_ISCHR(at->st.st_mode)))
+		q->cache_key.a = 0;
 	/* A descriptor of this kind can't be handed over (ADDFD: EBADF), and without a baseline the flags,
 	 * which lie in memory, must not be read again. Callers of openat2 know how to do without. */
 	if (q->open_flags & O_PATH)
@@ -308,11 +360,7 @@ static int create_object(const struct request *q)
 
 	if (r < 0)
 		return r;
-	r = sys_openat2(at->parent, at->last, flags, q->open_mode, RESOLVE_NO_SYMLINKS);
-	/* What was looked for in vain is there now, and outside of the baseline. */
-	if (r >= 0 && q->sup->cache)
-		cache_invalidate(q->sup->cache, false);
-	return r;
+	return sys_openat2(at->parent, at->last, flags, q->open_mode, RESOLVE_NO_SYMLINKS);
 }
 
 /* The object is another than the one that was judged: resolve and judge again. 0: go on. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The path cache: "for this operation on this absolute path, CONTINUE is right", learned from a full
+ * The path cache: "for this operation on this path from this directory, CONTINUE is right", learned from a full
  * decision. A hit costs a hash, no system call and no allocation.
  *
  * It holds hints, never grants: CONTINUE is bounded by the target's Landlock domain, so a stale entry can
  * only cost a call the emulation that it would have got. Entries die with the generation (bumped by
- * whatever may make a path lead elsewhere), and with the second they were made in, for what happens
- * outside of the tree. Right after a bump nothing is learned: the change itself is still to come when its
+ * whatever may make a path lead elsewhere), and after eight seconds at most, for what happens outside of
+ * the tree. Right after a bump nothing is learned: the change itself is still to come when its
  * call was continued.
  *
- * Lock-free: an entry is two words, each a function of key and stamp; a torn pair matches no key. The
+ * Each path has two slots; what a new entry finds in its first one moves to that one's other. Lock-free: an
+ * entry is two words, each a function of key and stamp; a torn pair matches no key. The
  * 128-bit hash is keyed per run, so that a target can't make another's path hit.
  */
 #pragma once
@@ -17,7 +18,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define CACHE_SLOTS 8192u
+#define CACHE_SLOTS 16384u
 
 struct cache {
 	/* immutable after init */
@@ -41,8 +42,14 @@ struct cache_key {
 struct cache *cache_new(void);
 void cache_free(struct cache *c);
 
+/* The directory that a relative path starts from; zeros for an absolute one. */
+struct cache_base {
+	uint64_t dev, ino;
+};
+
 /* A hit? *ret_key is for cache_learn. */
-bool cache_lookup(struct cache *c, enum op op, const char *path, size_t len, struct cache_key *ret_key);
+bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
+		  struct cache_key *ret_key);
 void cache_learn(struct cache *c, const struct cache_key *key);
 /* Paths may lead elsewhere from now on. PENDING: the change is still to come (its call will be continued),
  * so nothing is learned for a moment. */

@@ -125,7 +125,7 @@ void resolved_init(struct resolved *r)
 	r->parent = r->obj = -EBADF;
 	r->last[0] = r->name[0] = '\0';
 	r->name_len = 0;
-	r->unnamed = r->deleted = r->magic = false;
+	r->unnamed = r->deleted = r->magic = r->theirs = false;
 }
 
 void resolved_done(struct resolved *r)

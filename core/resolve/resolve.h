@@ -33,6 +33,7 @@ struct resolved {
 	bool unnamed; /* no path leads to it: pipe, socket, memfd, deleted without a name */
 	bool deleted; /* unlinked since: `name` is the one it had */
 	bool magic;   /* reached through a magic link of procfs */
+	bool theirs;  /* the path means this for this task alone: through "self" or a magic link, anywhere on the way */
 };
 
 struct resolve_from {

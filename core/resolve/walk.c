@@ -21,6 +21,7 @@ struct walk {
 	int cur;              /* O_PATH of the directory reached */
 	struct stat cur_st;
 	unsigned links;
+	bool theirs;
 	size_t pos, len;      /* pending path: rest[pos..len) */
 	char rest[2 * PATH_MAX];
 };
@@ -54,7 +55,7 @@ static int push(struct walk *w, const char *target, size_t n)
 }
 
 /* In the root of a procfs "self" and "thread-self" are links to whoever looks: the target. */
-static int rename_self(const struct walk *w, char *comp, size_t size)
+static int rename_self(struct walk *w, char *comp, size_t size)
 {
 	struct task_status status;
 	int r;
@@ -65,6 +66,7 @@ static int rename_self(const struct walk *w, char *comp, size_t size)
 	r = task_read_status(w->tid, &status);
 	if (r < 0)
 		return r;
+	w->theirs = true;
 	if (comp[0] == 's')
 		snprintf(comp, size, "%d", status.tgid);
 	else
@@ -119,6 +121,7 @@ static int follow(struct walk *w, const char *comp, int fd, const struct stat *s
 			if (r < 0)
 				return r;
 			*ret_obj = r;
+			w->theirs = true;
 			return 2;
 		}
 		if (r >= 0)
@@ -177,6 +180,7 @@ static int arrive(struct walk *w, const char *comp, int fd, bool magic, struct r
 	if (fd >= 0 && fstat(fd, &r->st) < 0)
 		return -errno;
 	r->magic = magic;
+	r->theirs = w->theirs;
 	if (!magic && comp && (w->flags & RESOLVE_PARENT)) {
 		bool slash = w->pos < w->len;
 

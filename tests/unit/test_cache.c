@@ -14,17 +14,19 @@
 
 static bool hit(struct cache *c, enum op op, const char *path, struct cache_key *k)
 {
-	return cache_lookup(c, op, path, strlen(path), k);
+	static const struct cache_base base;
+
+	return cache_lookup(c, op, &base, path, strlen(path), k);
 }
 
-/* Entries end with the second: start early in one. */
-static void early_in_a_second(void)
+/* Entries end with the epoch: start early in one. */
+static void early_in_an_epoch(void)
 {
 	struct timespec t;
 
 	do
 		clock_gettime(CLOCK_MONOTONIC, &t);
-	while (t.tv_nsec > 500000000);
+	while (t.tv_sec % 8 == 7 && t.tv_nsec > 500000000);
 }
 
 static void hits_only_what_was_learned(void **state)
@@ -33,7 +35,7 @@ static void hits_only_what_was_learned(void **state)
 	struct cache_key k;
 
 	(void)state;
-	early_in_a_second();
+	early_in_an_epoch();
 	assert_false(hit(c, OP_READ, "/a", &k));
 	cache_learn(c, &k);
 	assert_true(hit(c, OP_READ, "/a", &k));
@@ -43,13 +45,29 @@ static void hits_only_what_was_learned(void **state)
 	cache_free(c);
 }
 
+static void the_same_word_in_another_directory_is_another_path(void **state)
+{
+	static const struct cache_base here = {1, 2}, there = {1, 3}, elsewhere = {2, 2};
+	struct cache *c = cache_new();
+	struct cache_key k;
+
+	(void)state;
+	early_in_an_epoch();
+	assert_false(cache_lookup(c, OP_READ, &here, "a", 1, &k));
+	cache_learn(c, &k);
+	assert_true(cache_lookup(c, OP_READ, &here, "a", 1, &k));
+	assert_false(cache_lookup(c, OP_READ, &there, "a", 1, &k));
+	assert_false(cache_lookup(c, OP_READ, &elsewhere, "a", 1, &k));
+	cache_free(c);
+}
+
 static void invalidation_ends_every_hit(void **state)
 {
 	struct cache *c = cache_new();
 	struct cache_key k, old;
 
 	(void)state;
-	early_in_a_second();
+	early_in_an_epoch();
 	hit(c, OP_READ, "/a", &k);
 	cache_learn(c, &k);
 	hit(c, OP_READ, "/b", &old);
@@ -67,7 +85,7 @@ static void nothing_is_learned_while_a_change_is_pending(void **state)
 	struct cache_key k;
 
 	(void)state;
-	early_in_a_second();
+	early_in_an_epoch();
 	cache_invalidate(c, true);
 	hit(c, OP_READ, "/a", &k);
 	cache_learn(c, &k);
@@ -83,7 +101,7 @@ static void memory_is_bounded_and_old_entries_make_room(void **state)
 	unsigned hits = 0;
 
 	(void)state;
-	early_in_a_second();
+	early_in_an_epoch();
 	for (unsigned i = 0; i < 4 * CACHE_SLOTS; i++) {
 		snprintf(path, sizeof(path), "/f%u", i);
 		hit(c, OP_READ, path, &k);
@@ -101,6 +119,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hits_only_what_was_learned),
+		cmocka_unit_test(the_same_word_in_another_directory_is_another_path),
 		cmocka_unit_test(invalidation_ends_every_hit),
 		cmocka_unit_test(nothing_is_learned_while_a_change_is_pending),
 		cmocka_unit_test(memory_is_bounded_and_old_entries_make_room),
