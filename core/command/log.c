@@ -8,6 +8,7 @@
 #include "core/command/help.h"
 #include "core/log/log.h"
 #include "core/log/html.h"
+#include "core/run.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -187,6 +188,17 @@ static int show(struct log *l)
 	return l->damaged ? EXIT_DAMAGED : l->shown ? EXIT_SHOWN : EXIT_NONE;
 }
 
+/* What an option must not open: the profile, for this user. NULL: no options are offered. */
+static struct policy *load_credentials(void)
+{
+	const char *name = "credentials", *const nothing[] = {NULL};
+	struct policy_options options = {.policies = &name, .n_policies = 1};
+	struct policy *policy;
+	struct policy_error error;
+
+	return policy_load(&options, NULL, nothing, &policy, &error) < 0 ? NULL : policy;
+}
+
 static bool wants_color(void)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -197,6 +209,7 @@ static bool wants_color(void)
 int command_log(int argc, char **argv)
 {
 	struct log l = {0};
+	struct policy *credentials = NULL;
 	struct policy_error error;
 	int r = EXIT_ERROR;
 
@@ -218,8 +231,10 @@ int command_log(int argc, char **argv)
 	places_init(&l.view.places, NULL);
 	if (l.options.group)
 		l.groups = log_groups_new(l.options.group);
-	if (l.options.html)
-		l.page = log_page_new(&l.options.filter);
+	if (l.options.html) {
+		credentials = load_credentials();
+		l.page = log_page_new(&l.options.filter, credentials);
+	}
 	if ((l.options.group && !l.groups) || (l.options.html && !l.page))
 		complain("log", "out of memory");
 	else
@@ -227,6 +242,7 @@ int command_log(int argc, char **argv)
 out:
 	log_groups_free(l.groups);
 	log_page_free(l.page);
+	policy_free(credentials);
 	log_view_done(&l.view);
 	log_filter_done(&l.options.filter);
 	text_done(&l.line);

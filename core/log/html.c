@@ -387,7 +387,8 @@ static int write_all(int fd, const char *s, size_t len)
 	return 0;
 }
 
-/* As private as the record, and there only when it is whole. */
+/* As private as the record, and there only when it is whole. A link that stands there, which a command may
+ * have left, is replaced and not followed. */
 static int replace_file(const char *path, const struct text *page)
 {
 	_cleanup_free_ char *tmp = NULL;
@@ -418,7 +419,8 @@ int log_page_write(struct log_page *p, const char *out)
 		r = -ENOMEM;
 	} else if (strcmp(out, "-") == 0) {
 		r = write_all(STDOUT_FILENO, page.data, page.len);
-	} else if (stat(out, &st) == 0 && !S_ISREG(st.st_mode)) { /* a device, a pipe */
+	} else if (strncmp(out, "/dev/", 5) == 0 || strncmp(out, "/proc/", 6) == 0 ||
+		   (lstat(out, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))) {
 		_cleanup_close_ int fd = open(out, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 
 		r = fd < 0 ? -errno : write_all(fd, page.data, page.len);

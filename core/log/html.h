@@ -10,8 +10,9 @@
 
 struct log_page;
 
-/* FILTER is named in the page; it stays the caller's. */
-struct log_page *log_page_new(const struct log_filter *filter);
+/* FILTER is named in the page. CREDENTIALS is the profile of that name, for this user, or NULL: then no
+ * options are offered. Both stay the caller's. */
+struct log_page *log_page_new(const struct log_filter *filter, const struct policy *credentials);
 /* MATCHES: does the filter let it pass? Others only tell which processes there were. 0 or -errno. */
 int log_page_add(struct log_page *p, const struct record_line *line, bool matches);
 int log_page_end_file(struct log_page *p, const char *file, const struct record_state *state);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { SIBLINGS_MIN = 3 };
+
 static void put_time(const struct page_run *r, struct text *out, int64_t us)
 {
 	if (us < 0 || r->start_us < 0)
@@ -51,6 +53,8 @@ static int by_count(const void *a, const void *b)
 {
 	const struct page_kind *x = a, *y = b;
 
+	if (x->folded != y->folded)
+		return x->folded ? 1 : -1;
 	if (x->count != y->count)
 		return x->count > y->count ? -1 : 1;
 	return x->first_us < y->first_us ? -1 : x->first_us > y->first_us;
@@ -88,7 +92,9 @@ static void put_remedy(const struct page_run *r, struct text *out, const struct 
 		if (strncmp(target.data, "unix:", 5) != 0 && (k->op == OP_CONNECT || k->op == OP_BIND))
 			remedy_option_net(&option, k->op);
 	} else if (k->op < OP_COUNT && target.len && target.data[0] == '/') {
-		if (!remedy_may_name_object(&r->places, target.data, target.len)) {
+		if (!r->checks.policy)
+			return;
+		if (!page_may_offer(r, target.data, target.len, k->n_names)) {
 			text_puts(out, "<span class=\"note\">too wide for an option</span>");
 			return;
 		}
@@ -135,14 +141,94 @@ static void put_why(const struct page_run *r, struct text *out, const struct pag
 	}
 }
 
+/* Where no rule spoke, and an option may name the directory, it has an effect on all beneath. */
+static size_t folding_dir(const struct page_run *r, const struct page_kind *k)
+{
+	struct record_bytes target = r->strings.keys[k->target];
+	size_t len;
+
+	if (k->is_address || !target.len || target.data[0] != '/' || !is_word(r, k->rule, "default") ||
+	    !is_word(r, k->by, "default"))
+		return 0;
+	len = log_dir_len(target.data, target.len);
+	return page_may_offer(r, target.data, len, true) ? len : 0;
+}
+
+static void fold(struct page_kind *into, struct page_kind *k)
+{
+	const uint32_t exes[] = {k->exe, k->exe2};
+
+	into->count += k->count;
+	into->first_us = k->first_us < into->first_us ? k->first_us : into->first_us;
+	into->more_exes |= k->more_exes;
+	for (size_t i = 0; i < 2; i++) {
+		if (!exes[i] || exes[i] == into->exe || exes[i] == into->exe2)
+			continue;
+		if (into->exe2)
+			into->more_exes = true;
+		else
+			into->exe2 = exes[i];
+	}
+	k->folded = true;
+}
+
+/* Three and more of one directory become one, as in the summary of a run. The number of what is left; all
+ * others stand behind it. */
+static size_t fold_kinds(struct page_run *r)
+{
+	struct log_table dirs = {0};
+	size_t n = r->kind_keys.n, left = n, *firsts = calloc(n + 1, sizeof(*firsts)), *sizes;
+	int64_t *group = calloc(n + 1, sizeof(*group));
+
+	sizes = calloc(n + 1, sizeof(*sizes));
+	for (size_t i = 0; firsts && group && sizes && i < n; i++) {
+		struct page_kind *k = &r->kinds[i];
+		size_t len = folding_dir(r, k);
+		struct text key = {0};
+
+		group[i] = -1;
+		if (!len)
+			continue;
+		text_printf(&key, "%u %u %d ", k->op, k->detail, k->err);
+		text_add(&key, r->strings.keys[k->target].data, len);
+		group[i] = key.failed ? -1 : log_table_add(&dirs, key.data, key.len);
+		text_done(&key);
+		if (group[i] >= 0 && !sizes[group[i]]++)
+			firsts[group[i]] = i;
+	}
+	for (size_t i = 0; dirs.n && i < n; i++) {
+		struct page_kind *k = &r->kinds[i], *first = group[i] < 0 ? k : &r->kinds[firsts[group[i]]];
+		struct record_bytes target = r->strings.keys[k->target];
+		int64_t dir;
+
+		if (group[i] < 0 || sizes[group[i]] < SIBLINGS_MIN)
+			continue;
+		if (k != first) {
+			fold(first, k);
+			left--;
+			continue;
+		}
+		dir = log_table_add(&r->strings, target.data, log_dir_len(target.data, target.len));
+		if (dir < 0)
+			break;
+		k->target = (uint32_t)dir;
+		k->n_names = (unsigned)sizes[group[i]];
+	}
+	log_table_done(&dirs);
+	free(firsts);
+	free(sizes);
+	free(group);
+	return left;
+}
+
 void html_denials(struct page_run *r, struct text *out)
 {
-	size_t n = r->kind_keys.n, shown = n < PAGE_DENIALS_SHOWN ? n : PAGE_DENIALS_SHOWN;
+	size_t n = fold_kinds(r), shown = n < PAGE_DENIALS_SHOWN ? n : PAGE_DENIALS_SHOWN;
 	uint64_t rest = r->more_kinds;
 
 	if (!n)
 		return;
-	qsort(r->kinds, n, sizeof(*r->kinds), by_count);
+	qsort(r->kinds, r->kind_keys.n, sizeof(*r->kinds), by_count);
 	text_puts(out, "<h2>What was refused</h2>\n");
 	begin_table(out, "<th class=\"num\">times</th><th>operation</th><th>what</th><th>by</th><th>why</th>"
 			 "<th>what would allow it</th>");
@@ -153,6 +239,8 @@ void html_denials(struct page_run *r, struct text *out)
 		put_count(out, k->count);
 		text_printf(out, "<td>%s</td><td class=\"path\">", k->op < OP_COUNT ? op_names[k->op] : "?");
 		html_string_path(r, out, k->target);
+		if (k->n_names)
+			text_printf(out, "/ <span class=\"note\">(%u names)</span>", k->n_names);
 		text_puts(out, "</td><td>");
 		html_program(r, out, k->exe);
 		if (k->exe2) {

@@ -7,6 +7,8 @@
 #include "core/log/page.h"
 
 #include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,15 +36,17 @@ static void run_free(struct page_run *r)
 	text_done(&r->lost);
 	text_done(&r->unwatched);
 	places_done(&r->places);
+	places_done(&r->checks);
+	free(r->their_home);
 	free(r);
 }
 
-struct log_page *log_page_new(const struct log_filter *filter)
+struct log_page *log_page_new(const struct log_filter *filter, const struct policy *credentials)
 {
 	struct log_page *p = calloc(1, sizeof(*p));
 
 	if (p)
-		p->filter = filter;
+		*p = (struct log_page){.filter = filter, .credentials = credentials};
 	return p;
 }
 
@@ -478,7 +482,54 @@ static int add_access(struct page_run *r, const struct record_line *line, int32_
 
 /* ---- start and end ---- */
 
-static void add_start(struct page_run *r, const struct record_line *line)
+/* PATH, if it lies in the home of the run's user: where that would be in the present user's. Malloc'ed. */
+static char *moved_home(const struct page_run *r, const char *path, size_t len)
+{
+	size_t home = r->their_home ? strlen(r->their_home) : 0;
+	char *moved;
+
+	if (!home || !r->checks.home || len < home || memcmp(path, r->their_home, home) != 0 ||
+	    (len > home && path[home] != '/'))
+		return strndup(path, len);
+	return asprintf(&moved, "%s%.*s", r->checks.home, (int)(len - home), path + home) < 0 ? NULL : moved;
+}
+
+bool page_may_offer(const struct page_run *r, const char *path, size_t len, bool dir)
+{
+	char *moved = moved_home(r, path, len);
+	bool may = moved && r->checks.policy &&
+		   (dir ? remedy_may_name_dir(&r->checks, moved, strlen(moved))
+			: remedy_may_name_object(&r->checks, moved, strlen(moved)));
+
+	free(moved);
+	return may;
+}
+
+/* Whose home is whose: what a record calls /home/x/.ssh is to be as well kept as the present user's. */
+static void know_homes(struct page_run *r, const struct record_line *line, const struct policy *credentials)
+{
+	places_init(&r->checks, credentials);
+	free(r->checks.pwd);
+	r->checks.pwd = NULL;
+	if (line->uid < 0 || line->uid == (int64_t)getuid()) {
+		places_init(&r->places, NULL);
+		free(r->places.pwd);
+		r->places.pwd = NULL;
+	} else {
+		const struct passwd *user = getpwuid((uid_t)line->uid);
+		const char *cwd = line->cwd.data ? line->cwd.data : "";
+		size_t len = strncmp(cwd, "/home/", 6) == 0 ? 6 + strcspn(cwd + 6, "/") : 0;
+
+		if (user && user->pw_dir && user->pw_dir[0] == '/' && user->pw_dir[1])
+			r->their_home = strdup(user->pw_dir);
+		else if (len > 6)
+			r->their_home = strndup(cwd, len);
+	}
+	if (line->cwd.data)
+		r->checks.pwd = moved_home(r, line->cwd.data, line->cwd.len);
+}
+
+static void add_start(struct page_run *r, const struct record_line *line, const struct policy *credentials)
 {
 	struct text argv = {0};
 
@@ -497,10 +548,7 @@ static void add_start(struct page_run *r, const struct record_line *line)
 	r->run_id = string_of(r, line->run_id);
 	r->uid = line->uid;
 	r->start_us = line->time_us;
-	if (line->uid < 0 || line->uid == (int64_t)getuid())
-		places_init(&r->places, NULL);
-	free(r->places.pwd);
-	r->places.pwd = line->cwd.data ? strdup(line->cwd.data) : NULL;
+	know_homes(r, line, credentials);
 	for (size_t i = 0; i < line->n_policies && i < 64; i++) {
 		text_puts(&r->policies, i ? "<br><code" : "<code");
 		if (line->policies[i].sha256.data) {
@@ -565,7 +613,7 @@ int log_page_add(struct log_page *p, const struct record_line *line, bool matche
 	if (line->time_us > r->last_us)
 		r->last_us = line->time_us;
 	if (line->type == RECORD_START)
-		add_start(r, line);
+		add_start(r, line, p->credentials);
 	if (line->type == RECORD_END)
 		add_end(r, line);
 	process = process_of(r, line);

@@ -54,6 +54,8 @@ struct page_kind {
 	int err;
 	uint64_t count;
 	int64_t first_us;
+	unsigned n_names; /* of a directory, folded into this one; 0: one object */
+	bool folded;	  /* into another */
 };
 
 struct page_row {
@@ -84,7 +86,9 @@ struct page_buckets {
 
 struct page_run {
 	struct log_table strings; /* number 0 is "" */
-	struct places places;	  /* who was at home */
+	struct places places;	  /* who was at home, if it is who looks at it now */
+	struct places checks;	  /* which options may be offered, with the home of who looks */
+	char *their_home;	  /* of the run's user, if that is another; may be NULL then, too */
 
 	/* start */
 	bool has_start;
@@ -130,6 +134,7 @@ struct page_file {
 
 struct log_page {
 	const struct log_filter *filter;
+	const struct policy *credentials;
 	struct page_run *runs[PAGE_RUNS_MAX];
 	size_t n_runs;
 	uint64_t more_runs;
@@ -155,6 +160,9 @@ void html_span(struct text *out, int64_t us);
 
 /* Fill in what is known only at the end, before anything is written. */
 void page_sum_up(struct page_run *r);
+
+/* May an option name PATH, an object or (DIR) a directory for all beneath it? */
+bool page_may_offer(const struct page_run *r, const char *path, size_t len, bool dir);
 
 void html_timeline(struct page_run *r, struct text *out);
 void html_tree(struct page_run *r, struct text *out);

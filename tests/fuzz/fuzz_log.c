@@ -186,7 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (unsigned by = GROUP_PATH; by <= GROUP_RULE; by++)
 		REQUIRE((s.groups[by] = log_groups_new(by)));
-	REQUIRE((s.page = log_page_new(&s.filter)));
+	REQUIRE((s.page = log_page_new(&s.filter, NULL)));
 	while (record_next(r, &line) > 0)
 		show_line(&s, &line);
 	REQUIRE(log_page_end_file(s.page, "<f>\033", record_state(r)) == 0);

@@ -250,6 +250,30 @@ class Lines(LogCase):
             self.assertEqual(b"\033[" in out, colour, (env, out))
 
 
+class Output(LogCase):
+    @case
+    def a_page_replaces_a_link_and_does_not_follow_it(self):
+        rec, victim, out = self.record("true"), self.put("victim", "mine"), os.path.join(self.dir, "out.html")
+        os.symlink(victim, out)
+        self.assert_status(self.log("--html", out, rec), 0)
+        self.assertFalse(os.path.islink(out))
+        self.assertEqual(os.stat(out).st_mode & 0o777, 0o600)
+        with open(victim, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "mine")
+        self.assertEqual(sorted(os.listdir(self.dir)), ["out.html", "victim"])
+
+    @case
+    def a_page_that_cannot_be_written_leaves_what_was_there(self):
+        rec, out = self.record("true"), self.put("out.html", "old")
+        self.assert_status(self.log("--html", "/dev/full", rec), 2)
+        self.assert_status(self.log("--html", out, rec + ".no"), 2)
+        self.assert_status(self.log("--html", self.dir, rec), 2)
+        with open(out, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "old")
+        self.assertTrue(self.log("--html", "-", rec).out.startswith("<!DOCTYPE html>"))
+        self.assertEqual(os.listdir(self.dir), ["out.html"])
+
+
 class Damage(LogCase):
     @case
     def a_cut_off_record_is_shown_as_far_as_it_goes(self):
@@ -342,6 +366,62 @@ class Damage(LogCase):
         self.assertLess(parsed.rows, 6000)
         self.assertIn("5,000 of 60,000 accesses", page)
         self.assertIn(" more directories", page)
+
+
+class Offers(LogCase):
+    def offers(self, home, uid, cwd, *paths, op="create", rule="default", by="default", rule_text=None):
+        lines = [start(uid=uid, cwd=cwd)]
+        for i, path in enumerate(paths):
+            more = {"rule_text": rule_text} if rule_text else {}
+            line = access(i + 2, path=path, op=op, verdict="deny", rule=rule, by=by, errno=13, **more)
+            lines.append({k: v for k, v in line.items() if k != "rule_text" or rule_text})
+        out = os.path.join(self.root, "offers.html")
+        r = self.log("--html", out, self.write("offers", *lines, end(len(lines) + 1)), env={"HOME": home})
+        self.assert_status(r, 0)
+        with open(out, encoding="utf-8") as f:
+            table = re.search(r"(?s)What was refused.*?<tbody>(.*?)</tbody>", f.read())[1]
+        return [html.unescape(re.sub("<[^>]*>", "", row.split("<td>")[-1])).strip() for row in table.split("<tr>")[1:]]
+
+    @case
+    def what_is_offered_is_what_the_summary_of_the_run_would_offer(self):
+        home, uid = self.dir, os.getuid()
+        cwd = home + "/proj"
+        os.mkdir(cwd)
+        wide, never = "too wide for an option", "no option lifts a never"
+        for paths, want in ((["/etc/x"], "--allow rw:/etc/x"), ([home + "/a b"], "--allow 'rw:~/a b'"),
+                            ([home], wide), (["/"], wide), ([os.path.dirname(home)], wide), ([cwd], "--allow rw:~/proj"),
+                            ([home + "/.config"], wide), ([home + "/.config/x"], "--allow rw:~/.config/x")):
+            self.assertEqual(self.offers(home, uid, cwd, *paths), [want], paths)
+        self.assertEqual(self.offers(home, uid, cwd, "/x", rule="my:3", by="rule", rule_text="never all /x"), [never])
+        self.assertEqual(self.offers(home, uid, cwd, "/x", rule="--deny all:/x", by="rule", rule_text="deny all /x"),
+                         ["leave out the option"])
+        self.assertEqual(self.offers(home, uid, cwd, home + "/.ssh/id", op="read", rule="credentials:7", by="rule",
+                                     rule_text="deny all ~/.ssh"), ["--allow read:~/.ssh/id may hold secrets"])
+        self.assertEqual(self.offers(home, uid, cwd, "/x", by="error"), [""])
+
+    @case
+    def three_of_one_directory_become_one_line_but_never_of_a_wide_one(self):
+        home, uid = self.dir, os.getuid()
+        cwd = home + "/proj"
+
+        def named(where, n):
+            return ["%s/%d" % (where, i) for i in range(n)]
+
+        self.assertEqual(self.offers(home, uid, cwd, *named("/opt/x", 3)), ["--allow rw:/opt/x"])
+        self.assertEqual(len(self.offers(home, uid, cwd, *named("/opt/x", 2))), 2)
+        self.assertEqual(self.offers(home, uid, cwd, *named(home + "/y", 4)), ["--allow rw:~/y"])
+        for where in (home, home + "/.config", cwd, "/"):
+            self.assertEqual(len(self.offers(home, uid, cwd, *named(where.rstrip("/"), 3))), 3, where)
+        self.assertEqual(len(self.offers(home, uid, cwd, *named("/opt/x", 3), rule="my:3", by="rule",
+                                         rule_text="deny all /opt/x")), 3)
+
+    @case
+    def the_record_of_another_user_is_judged_by_that_users_home(self):
+        home, uid = self.dir, 54321
+        for path, want in (("/home/zed/.config", "too wide for an option"), ("/home/zed", "too wide for an option"),
+                           ("/home/zed/.config/x", "--allow rw:/home/zed/.config/x"), ("/home/zed/w", "--allow rw:/home/zed/w"),
+                           (home + "/x", "--allow rw:%s/x" % home)):
+            self.assertEqual(self.offers(home, uid, "/home/zed/w", path), [want], path)
 
 
 class Questions(LogCase):
