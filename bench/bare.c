@@ -4,18 +4,36 @@
  */
 #include "bench/bare_supervisor.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+struct command {
+	pid_t pid;
+	int status;
+};
+
+/* Before Linux 6.11 a task counts as there until it is reaped, and so its filter. */
+static void *reap(void *arg)
+{
+	struct command *c = arg;
+
+	while (waitpid(c->pid, &c->status, 0) < 0 && errno == EINTR)
+		;
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
+	struct command command = {0};
+	pthread_t reaper;
 	struct bare_call calls[16];
 	const char *names = "open", *form = NULL;
-	int n, option, listener, status = 0, r;
-	pid_t pid;
+	int n, option, listener, r;
 
 	while ((option = getopt(argc, argv, "+t:e:")) != -1) {
 		if (option == 'e')
@@ -28,7 +46,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bare [-t open,exec] [-e two-step|send] [--] CMD...\n");
 		return 125;
 	}
-	r = bare_start(calls, (size_t)n, argv + optind, &pid, &listener);
+	r = bare_start(calls, (size_t)n, argv + optind, &command.pid, &listener);
+	if (r == 0)
+		r = -pthread_create(&reaper, NULL, reap, &command);
 	if (r < 0) {
 		fprintf(stderr, "bare: %s\n", strerror(-r));
 		return 125;
@@ -37,7 +57,6 @@ int main(int argc, char **argv)
 		bare_serve_opens(listener, strcmp(form, "send") == 0 ? BARE_SEND : BARE_TWO_STEP);
 	else
 		bare_serve(listener, calls, (size_t)n);
-	if (waitpid(pid, &status, 0) < 0)
-		return 125;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	pthread_join(reaper, NULL);
+	return WIFEXITED(command.status) ? WEXITSTATUS(command.status) : 128 + WTERMSIG(command.status);
 }

@@ -8,13 +8,16 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define CALLS_MAX 16u
 #define PATH_READ 256u
@@ -173,6 +176,52 @@ static ssize_t read_path(pid_t pid, uint64_t address, char path[PATH_READ])
 	return n;
 }
 
+/* Before Linux 6.11 a blocked RECV does not notice that the last task is gone: this thread does, and interrupts
+ * it. It sleeps until then, so it is no part of the floor. */
+struct watcher {
+	int listener;
+	pthread_t thread, receiver;
+	atomic_bool done;
+};
+
+static void interrupted(int sig)
+{
+	(void)sig;
+}
+
+static void *watch(void *arg)
+{
+	struct watcher *w = arg;
+	struct pollfd p = {.fd = w->listener};
+	const struct timespec nap = {.tv_nsec = 1000000};
+
+	while (!(p.revents & POLLHUP) && (poll(&p, 1, -1) >= 0 || errno == EINTR) && !atomic_load(&w->done))
+		;
+	/* It may be about to block only now. */
+	while (!atomic_load(&w->done)) {
+		pthread_kill(w->receiver, SIGUSR1);
+		nanosleep(&nap, NULL);
+	}
+	return NULL;
+}
+
+static bool watcher_start(struct watcher *w, int listener)
+{
+	const struct sigaction action = {.sa_handler = interrupted};
+
+	sigaction(SIGUSR1, &action, NULL);
+	w->listener = listener;
+	w->receiver = pthread_self();
+	atomic_init(&w->done, false);
+	return pthread_create(&w->thread, NULL, watch, w) == 0;
+}
+
+static void watcher_end(struct watcher *w)
+{
+	atomic_store(&w->done, true);
+	pthread_join(w->thread, NULL);
+}
+
 /* False: nobody is left. */
 static bool receive(int listener, struct seccomp_notif *ret)
 {
@@ -180,7 +229,7 @@ static bool receive(int listener, struct seccomp_notif *ret)
 		*ret = (struct seccomp_notif){0};
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, ret) == 0)
 			return true;
-		if (errno != EINTR && (errno != ENOENT || hung_up(listener)))
+		if ((errno != EINTR && errno != ENOENT) || hung_up(listener))
 			return false;
 	}
 }
@@ -195,9 +244,12 @@ static void reply(int listener, uint64_t id, int64_t val, int err, unsigned flag
 uint64_t bare_serve(int listener, const struct bare_call *calls, size_t n)
 {
 	struct seccomp_notif notif;
+	struct watcher watcher;
 	uint64_t served = 0;
 	char path[PATH_READ];
 
+	if (!watcher_start(&watcher, listener))
+		return 0;
 	while (receive(listener, &notif)) {
 		unsigned arg = 0;
 
@@ -210,6 +262,7 @@ uint64_t bare_serve(int listener, const struct bare_call *calls, size_t n)
 		reply(listener, notif.id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		served++;
 	}
+	watcher_end(&watcher);
 	return served;
 }
 
@@ -233,9 +286,12 @@ static void hand_over(int listener, uint64_t id, int fd, bool cloexec, enum bare
 uint64_t bare_serve_opens(int listener, enum bare_form form)
 {
 	struct seccomp_notif notif;
+	struct watcher watcher;
 	uint64_t served = 0;
 	char path[PATH_READ];
 
+	if (!watcher_start(&watcher, listener))
+		return 0;
 	while (receive(listener, &notif)) {
 		int flags = (int)notif.data.args[2], fd;
 		ssize_t len = read_path((pid_t)notif.pid, notif.data.args[1], path);
@@ -254,5 +310,6 @@ uint64_t bare_serve_opens(int listener, enum bare_form form)
 		else
 			hand_over(listener, notif.id, fd, flags & O_CLOEXEC, form);
 	}
+	watcher_end(&watcher);
 	return served;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One notification's way from the target to its answer and back, by how the supervisor waits for it. Each
- * does the same with it: process_vm_readv of the path, ID_VALID, CONTINUE. Time is the target's own, of
- * a thousand opens: read its milliseconds as microseconds an open.
+ * does the same with it: process_vm_readv of the path, ID_VALID, CONTINUE. Time is the target's own, of one open,
+ * from batches of a thousand. The way "bare" is a blocking RECV with SYNC_WAKE_UP.
  */
 extern "C" {
 #include "bench/bare_supervisor.h"
@@ -105,7 +105,7 @@ public:
 	{
 		batch_seconds(); /* its loader is done */
 		for (auto _ : state)
-			state.SetIterationTime(batch_seconds());
+			state.SetIterationTime(batch_seconds() / BATCH);
 	}
 
 private:
@@ -291,18 +291,18 @@ void start_and_stop(benchmark::State &state)
 	close(t.listener);
 }
 
-BENCHMARK(start_and_stop)->ArgName("uring")->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(start_and_stop)->Name("start and stop")->ArgName("uring")->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
-#define MICRO(...) BENCHMARK(__VA_ARGS__)->UseManualTime()->Unit(benchmark::kMillisecond)->MinTime(0.5)
+#define MICRO(...) BENCHMARK(__VA_ARGS__)->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(20)
 
-MICRO(native);
-MICRO(recv_only<true>)->Name("RECV, sync");
-MICRO(recv_only<false>)->Name("RECV, not sync");
-MICRO(ready_then_recv<RING_EPOLL>)->Name("epoll, then RECV, sync");
-MICRO(ready_then_recv<RING_URING>)->Name("io_uring, then RECV, sync");
-MICRO(hand_off)->Name("hand-off to another thread, sync");
-MICRO(pool<true>)->Name("pool, io_uring monitor");
-MICRO(pool<false>)->Name("pool, epoll monitor");
+MICRO(native)->Name("open/way:native");
+MICRO(recv_only<true>)->Name("open/way:bare");
+MICRO(recv_only<false>)->Name("open/way:RECV, not sync");
+MICRO(ready_then_recv<RING_EPOLL>)->Name("open/way:epoll, then RECV");
+MICRO(ready_then_recv<RING_URING>)->Name("open/way:io_uring, then RECV");
+MICRO(hand_off)->Name("open/way:hand-off to another thread");
+MICRO(pool<true>)->Name("open/way:pool, io_uring");
+MICRO(pool<false>)->Name("open/way:pool, epoll");
 
 } // namespace
 

@@ -15,3 +15,7 @@ install(FILES completions/sluice.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-
         RENAME sluice)
 install(FILES completions/_sluice DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
 install(FILES completions/sluice.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+install(FILES completions/sluice-bench.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+        RENAME sluice-bench)
+install(FILES completions/_sluice-bench DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
+install(FILES completions/sluice-bench.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

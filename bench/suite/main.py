@@ -83,7 +83,9 @@ def find_programs(a):
     if a.build:
         raise Usage("--build %s: there is no sluice in it: ninja -C %s" % (a.build, a.build))
     a.programs = os.path.join(os.path.dirname(SUITE), "programs")
-    a.sluice = a.sluice or shutil.which("sluice")
+    beside = os.path.join(os.path.dirname(SUITE), "../../../bin/sluice")
+    if not a.sluice:
+        a.sluice = os.path.realpath(beside) if os.access(beside, os.X_OK) else shutil.which("sluice")
     if not a.sluice:
         raise Usage("there is no sluice: run scripts/setup, or name one with --build or --sluice")
     if not os.path.isdir(a.programs):

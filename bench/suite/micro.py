@@ -41,7 +41,7 @@ class Micro(Benchmark):
             words = entry["run_name"].split("/")
             way = next((w[4:] for w in words if w.startswith("way:")), "sluice")
             case = "/".join(w for w in words if w not in ("real_time", "manual_time")
-                            and not w.startswith(("way:", "min_time:")))
+                            and not w.startswith(("way:", "min_time:", "iterations:")))
             value = entry["real_time"] * scale[entry["time_unit"]]
             cases.setdefault(case, {}).setdefault(way, []).append(value)
         return cases, seconds

@@ -15,7 +15,7 @@ import time
 from suite import machine, result, stats
 from suite.measure import Broken
 from suite.micro import Micro
-from suite.ways import WAYS, Absent, Place
+from suite.ways import OTHERS, WAYS, Absent, Place
 
 OTHERS_LIMIT = 0.10  # of a CPU, used by others
 STOLEN_LIMIT = 0.02  # of a CPU, taken by the hypervisor
@@ -101,6 +101,15 @@ class Runner:
             ways = [w for w in ways if w in self.options.ways or w.split(",")[0] in self.options.ways]
         return ways
 
+    def say_missing(self):
+        """Tools that are not installed, in one line."""
+        wanted = {w for b in self.benchmarks if not isinstance(b, Micro) for w in self.ways_of(b)}
+        missing = [w.name for w in OTHERS if w.name in wanted and not shutil.which(w.program)]
+        if missing:
+            self.progress.say("left out, since not installed: " + ", ".join(missing))
+        for name in missing:
+            self.result["absent"][name] = "%s is not installed" % WAYS[name].program
+
     def plan(self):
         for b in self.benchmarks:
             steps = 1 if isinstance(b, Micro) else self.rounds_of(b) * len(self.ways_of(b))
@@ -112,6 +121,7 @@ class Runner:
     def run(self):
         """0, or 1 if something was broken."""
         try:
+            self.say_missing()
             self.plan()
             for b in self.benchmarks:
                 self.one(b)

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import time
@@ -253,9 +254,11 @@ class Runs(BenchCase):
     def an_interrupted_run_keeps_what_it_has(self):
         if not os.path.exists(os.path.join(BUILD, "bench/open-loop")):
             self.skip("the programs of bench/ are not beside this build")
-        p = self.start([sys.executable, "-B", BENCH, "run", "open", "fork-storm", "--build", BUILD, "--rounds", "400",
-                        "--ways", "native,bare,sluice", "-o", "out.json"])
-        time.sleep(4)
+        p = self.start([sys.executable, "-B", BENCH, "run", "open", "neighbour", "--build", BUILD, "--rounds", "20",
+                        "--quick", "--ways", "native,sluice", "-o", "out.json"])
+        # It is written after the first of the two; the second takes minutes.
+        self.wait_for("a first result", lambda: os.path.exists(os.path.join(self.dir, "out.json")), 60)
+        time.sleep(0.3)
         p.send_signal(signal.SIGINT)
         out, err = p.communicate(timeout=30)
         self.assertEqual(p.returncode, 130, out + err)
@@ -277,6 +280,28 @@ class Runs(BenchCase):
             self.assertNotIn("Traceback", r.err)
 
     @case
+    def every_stage_of_the_micro_benchmarks_works(self):
+        steps = os.path.join(BUILD, "bench/steps")
+        if not os.path.exists(steps):
+            self.skip("the programs of bench/ are not beside this build")
+        stages = [line.split()[0] for line in self.native(steps).out.splitlines()]
+        self.assertGreater(len(stages), 15)
+        for stage in stages:
+            self.assert_status(self.native(steps, stage, "3"), 0)
+
+    @case
+    def the_bare_floors_do_what_the_command_does(self):
+        bare = os.path.join(BUILD, "bench/bare")
+        if not os.path.exists(bare):
+            self.skip("the programs of bench/ are not beside this build")
+        self.put("in", "content\n")
+        script = "cat %s/in nothing; echo more >out; cat out; exit 3" % self.dir
+        native = self.native("sh", "-c", script)
+        for options in ([], ["-t", "open,exec"], ["-e", "two-step"], ["-e", "send"]):
+            r = self.native(bare, *options, "--", "sh", "-c", script)
+            self.assertEqual((r.status, r.out, r.err), (native.status, native.out, native.err), options)
+
+    @case
     def list_shows_sets_benchmarks_and_ways(self):
         r = self.bench("list")
         self.assert_status(r, 0)
@@ -284,5 +309,53 @@ class Runs(BenchCase):
             self.assertIn(word, r.out)
 
 
+class Words(BenchCase):
+    def options(self, command):
+        text = self.bench(command, "--help").out
+        found = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", text)) - {"--help"}
+        self.assertTrue(found)
+        return found
+
+    @case
+    def help_manual_and_completions_name_the_same_options(self):
+        shown = self.options("run") | self.options("compare")
+        with open(os.path.join(TOP, "man/sluice-bench.1"), encoding="utf-8") as f:
+            page = f.read()
+        self.assertEqual(set("--" + o for o in re.findall(r"(?m)^\.It Fl .*?-([a-z][a-z-]+)", page)), shown)
+        for name, form in (("sluice-bench.bash", "%s"), ("_sluice-bench", "%s"), ("sluice-bench.fish", "-l %s")):
+            with open(os.path.join(TOP, "completions", name), encoding="utf-8") as f:
+                text = f.read()
+            for option in shown:
+                self.assertIn(form % (option if form == "%s" else option[2:]), text, name)
+
+    @case
+    def completions_parse(self):
+        for shell, name in (("bash", "sluice-bench.bash"), ("zsh", "_sluice-bench"), ("fish", "sluice-bench.fish")):
+            if shutil.which(shell):
+                r = self.native(shell, "-n", os.path.join(TOP, "completions", name))
+                self.assertEqual((r.status, r.err), (0, ""), r)
+
+    @case
+    def bash_completes_names(self):
+        os.symlink(BENCH, os.path.join(self.root, "sluice-bench"))
+        script = ('. %s/completions/sluice-bench.bash; PATH=%s:$PATH; COMP_WORDS=(sluice-bench run open-e); COMP_CWORD=2;'
+                  ' _sluice_bench; echo "${COMPREPLY[@]}"' % (TOP, self.root))
+        self.assertIn("open-emulated", self.native("bash", "-c", script).out)
+
+    @case
+    def installed_it_runs_with_its_own_parts(self):
+        if not shutil.which("cmake") or not os.access(BUILD, os.W_OK):
+            self.skip("needs cmake, and a build directory that is ours")
+        prefix = os.path.join(self.root, "usr")
+        self.assert_status(self.native("cmake", "--install", BUILD, "--prefix", prefix), 0)
+        r = self._run([sys.executable, "-B", os.path.join(prefix, "bin/sluice-bench"), "run", "open", "--quick",
+                       "--rounds", "1", "--ways", "native,landlock,sluice", "-o", "out.json"])
+        self.assert_status(r, 0)
+        with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+            found = json.load(f)
+        self.assertEqual(found["absent"], {})
+        self.assertTrue(found["benchmarks"]["open"]["ways"]["landlock"]["samples"])
+
+
 if LAYERS != "auto":  # it measures all modes itself: once is enough
-    del Compare, Page, Statistics, Runs
+    del Compare, Page, Statistics, Runs, Words
