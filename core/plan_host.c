@@ -7,6 +7,7 @@
  * if no later mount lies over it.
  */
 #include "core/cleanup.h"
+#include "core/look.h"
 #include "core/run.h"
 
 #include <dirent.h>
@@ -31,11 +32,12 @@ struct tree {
 static int host_lookup(void *ctx, const char *path, struct node_info *ret)
 {
 	struct stat st;
+	int r = look_at(path, &st);
 
 	(void)ctx;
 	*ret = (struct node_info){.kind = NODE_MISSING};
-	if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	if (r < 0)
+		return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 	*ret = (struct node_info){.dev = st.st_dev, .ino = st.st_ino, .nlink = st.st_nlink};
 	if (S_ISREG(st.st_mode))
 		ret->kind = NODE_FILE;

@@ -6,6 +6,7 @@
  */
 #include "core/resolve_literal.h"
 #include "core/cleanup.h"
+#include "core/look.h"
 #include "core/sys.h"
 
 #include <limits.h>
@@ -190,14 +191,17 @@ static bool is_clean(const char *path)
  * each name in it. */
 static bool is_canonical(const char *path)
 {
-	char target[1];
+	struct stat st;
+	int r;
 
 	if (!is_clean(path) || strncmp(path, "/proc/", 6) == 0)
 		return false;
 	switch (dir_state(path, (size_t)(strrchr(path, '/') - path))) {
 	case DIR_PLAIN:
-		return readlink(path, target, sizeof(target)) < 0 && (errno == EINVAL || errno == ENOENT);
+		r = look_at(path, &st);
+		return r == 0 ? !S_ISLNK(st.st_mode) : r == -ENOENT;
 	case DIR_MISSING:
+		look_missing(path);
 		return true;
 	default:
 		return false;
@@ -207,6 +211,7 @@ static bool is_canonical(const char *path)
 void resolve_literal_forget(void)
 {
 	memset(dirs, 0, sizeof(dirs));
+	look_forget();
 }
 
 int resolve_literal(const char *path, char **ret_path, char **ret_link)
@@ -224,9 +229,12 @@ int resolve_literal(const char *path, char **ret_path, char **ret_link)
 		*ret_link = NULL;
 		return *ret_path ? 0 : -ENOMEM;
 	}
-	w = calloc(1, sizeof(*w));
+	w = malloc(sizeof(*w));
 	if (!w)
 		return -ENOMEM;
+	w->done[0] = '\0';
+	w->len = w->links = 0;
+	w->missing = false;
 	w->own = strlen(path);
 	memcpy(w->rest, path, w->own + 1);
 	r = walk_path(w, &link);

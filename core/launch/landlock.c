@@ -60,33 +60,106 @@ static int open_grant(const struct grant *g)
 	return take_fd(&fd);
 }
 
-int landlock_ruleset(const struct plan *plan, const struct grant *grants, size_t n)
+static int make_ruleset(const struct plan *plan)
 {
 	const struct ruleset_attr attr = {plan->handled_fs, plan->handled_net, plan->scoped};
-	_cleanup_close_ int ruleset =
-		(int)CALL(syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0));
+
+	return (int)CALL(syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0));
+}
+
+/* What of G a rule of this plan can hold. */
+static uint64_t rights_of(const struct plan *plan, const struct grant *g)
+{
+	uint64_t rights = g->rights & plan->handled_fs;
+
+	return g->is_dir ? rights : rights & LL_FILE_RIGHTS;
+}
+
+static int add_rule(int ruleset, int fd, uint64_t rights)
+{
+	const struct path_beneath_attr rule = {rights, fd};
+	int r;
+
+	if (!rights)
+		return 0;
+	r = (int)CALL(syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0));
+	return r == -EBADFD ? 0 : r; /* a kernel-internal file system */
+}
+
+int landlock_ruleset(const struct plan *plan, const struct grant *grants, size_t n)
+{
+	_cleanup_close_ int ruleset = make_ruleset(plan);
 
 	if (ruleset < 0)
 		return ruleset;
 	for (size_t i = 0; i < n; i++) {
-		uint64_t rights = grants[i].rights & plan->handled_fs;
-		_cleanup_close_ int fd = -EBADF;
-		struct path_beneath_attr rule;
-		int r;
+		uint64_t rights = rights_of(plan, &grants[i]);
+		_cleanup_close_ int fd = rights ? open_grant(&grants[i]) : -EBADF;
+		int r = fd < 0 ? 0 : add_rule(ruleset, fd, rights);
 
-		if (!grants[i].is_dir)
-			rights &= LL_FILE_RIGHTS;
-		if (!rights)
-			continue;
-		fd = open_grant(&grants[i]);
-		if (fd < 0)
-			continue;
-		rule = (struct path_beneath_attr){rights, fd};
-		r = (int)CALL(syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0));
-		if (r < 0 && r != -EBADFD) /* EBADFD: a kernel-internal file system */
+		if (r < 0)
 			return r;
 	}
 	return take_fd(&ruleset);
+}
+
+static bool same_grant(const struct grant *a, const struct grant *b)
+{
+	return a->is_dir == b->is_dir && a->dev == b->dev && a->ino == b->ino && a->len == b->len &&
+	       memcmp(a->path, b->path, a->len) == 0;
+}
+
+/* The grant of the baseline on the object of G, which comes at *NEXT or after; -1: there is none. */
+static ssize_t find_same(const struct plan *plan, const struct grant *g, size_t next)
+{
+	for (size_t i = next; i < plan->n_baseline; i++)
+		if (same_grant(g, &plan->baseline[i]))
+			return (ssize_t)i;
+	return -1;
+}
+
+/* Baseline grants FROM to END, of which the upper bound has none of their own. */
+static int add_baseline(const struct plan *plan, int ruleset, size_t from, size_t end)
+{
+	int r = 0;
+
+	for (size_t i = from; i < end && r == 0; i++) {
+		const struct grant *g = &plan->baseline[i];
+		_cleanup_close_ int fd = open_grant(g);
+
+		r = fd < 0 ? 0 : add_rule(ruleset, fd, rights_of(plan, g));
+	}
+	return r;
+}
+
+int landlock_rulesets(const struct plan *plan, int *ret_upper, int *ret_baseline)
+{
+	_cleanup_close_ int upper = make_ruleset(plan), baseline = make_ruleset(plan);
+	size_t next = 0;
+	int r = 0;
+
+	if (upper < 0 || baseline < 0)
+		return upper < 0 ? upper : baseline;
+	for (size_t i = 0; i < plan->n_upper && r == 0; i++) {
+		const struct grant *g = &plan->upper[i];
+		_cleanup_close_ int fd = open_grant(g);
+		ssize_t same = find_same(plan, g, next);
+
+		r = fd < 0 ? 0 : add_rule(upper, fd, rights_of(plan, g));
+		if (r < 0 || same < 0)
+			continue;
+		r = add_baseline(plan, baseline, next, (size_t)same);
+		if (r == 0 && fd >= 0)
+			r = add_rule(baseline, fd, rights_of(plan, &plan->baseline[same]));
+		next = (size_t)same + 1;
+	}
+	if (r == 0)
+		r = add_baseline(plan, baseline, next, plan->n_baseline);
+	if (r < 0)
+		return r;
+	*ret_upper = take_fd(&upper);
+	*ret_baseline = take_fd(&baseline);
+	return 0;
 }
 
 int landlock_beneath(int dir, uint64_t rights)

@@ -97,14 +97,12 @@ static int start_warden(struct launch *l)
 static int make_rulesets(struct launch *l)
 {
 	const struct plan *plan = l->config.plan;
+	int r;
 
 	if (!plan->handled_fs && !plan->handled_net && !plan->scoped)
 		return 0;
-	l->upper = landlock_ruleset(plan, plan->upper, plan->n_upper);
-	if (l->upper < 0)
-		return l->upper;
-	l->target.baseline = landlock_ruleset(plan, plan->baseline, plan->n_baseline);
-	return l->target.baseline < 0 ? l->target.baseline : landlock_enter(l->upper);
+	r = landlock_rulesets(plan, &l->upper, &l->target.baseline);
+	return r < 0 ? r : landlock_enter(l->upper);
 }
 
 static void confined_start(struct launch *l)
