@@ -272,6 +272,8 @@ static int start(struct run *run)
 	struct launch_error error;
 	int r;
 
+	config.orphaned = asker_terminal_orphaned;
+	config.keep = run->asker ? asker_terminal(run->asker) : -EBADF;
 	run->rules = (struct ruleset){.policy = run->policy, .plan = run->plan};
 	run->sup = (struct supervisor){
 		.rules = &run->rules, .features = &run->features,

@@ -199,6 +199,16 @@ void asker_restore_terminal(void)
 	terminal_restore();
 }
 
+int asker_terminal(const struct asker *a)
+{
+	return terminal_fd(a->terminal);
+}
+
+void asker_terminal_orphaned(int fd)
+{
+	terminal_orphaned(fd);
+}
+
 void asker_stop(struct asker *a)
 {
 	uint64_t one = 1;

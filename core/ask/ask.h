@@ -89,6 +89,10 @@ void asker_free(struct asker *a);
  * process may end that passes no asker_free() nor exit(). Async-signal-safe. */
 void asker_restore_terminal(void);
 
+/* The same for the warden, which outlives a SIGKILL of ours: the descriptor that it has to keep, or -EBADF. */
+int asker_terminal(const struct asker *a);
+void asker_terminal_orphaned(int fd);
+
 struct asker_stats {
 	uint64_t asked, timeouts, no_terminal, flooded; /* flooded: refused, too many questions */
 };

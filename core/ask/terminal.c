@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -22,10 +23,12 @@ struct terminal {
 	int fd;
 };
 
-/* What terminal_restore() needs, where a signal handler finds it. */
-static struct termios saved;
+/* What terminal_restore() needs, where a signal handler finds it; shared with the warden, which outlives us. */
+static struct loan {
+	atomic_bool borrowed;
+	struct termios saved, ours;
+} *loan;
 static int saved_fd = -1;
-static atomic_bool borrowed;
 
 int terminal_open(struct terminal **ret)
 {
@@ -34,6 +37,15 @@ int terminal_open(struct terminal **ret)
 
 	if (!t)
 		return -ENOMEM;
+	if (!loan) {
+		void *page = mmap(NULL, sizeof(*loan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+		if (page == MAP_FAILED) {
+			free(t);
+			return -ENOMEM;
+		}
+		loan = page;
+	}
 	t->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (t->fd < 0 || tcgetattr(t->fd, &mode) < 0) {
 		terminal_close(t);
@@ -76,17 +88,18 @@ int terminal_borrow(struct terminal *t)
 
 	if (tcgetattr(t->fd, &mode) < 0)
 		return -errno;
-	if (!atomic_load(&borrowed))
-		saved = mode;
-	atomic_store(&borrowed, true);
+	if (!atomic_load(&loan->borrowed))
+		loan->saved = mode;
 	mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ECHONL);
 	mode.c_cc[VMIN] = 1;
 	mode.c_cc[VTIME] = 0;
+	loan->ours = mode;
+	atomic_store(&loan->borrowed, true);
 	/* TCSAFLUSH would wait for output that ^S holds back. */
 	if (tcsetattr(t->fd, TCSANOW, &mode) < 0) {
 		int err = -errno;
 
-		atomic_store(&borrowed, false);
+		atomic_store(&loan->borrowed, false);
 		return err;
 	}
 	tcflush(t->fd, TCIFLUSH);
@@ -98,14 +111,32 @@ void terminal_restore(void)
 	int err = errno;
 	sigset_t stop, old;
 
-	if (saved_fd >= 0 && atomic_exchange(&borrowed, false)) {
+	if (saved_fd >= 0 && loan && atomic_exchange(&loan->borrowed, false)) {
 		sigemptyset(&stop);
 		sigaddset(&stop, SIGTTOU);
 		pthread_sigmask(SIG_BLOCK, &stop, &old);
-		tcsetattr(saved_fd, TCSANOW, &saved);
+		tcsetattr(saved_fd, TCSANOW, &loan->saved);
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	}
 	errno = err;
+}
+
+int terminal_fd(const struct terminal *t)
+{
+	return t ? t->fd : -EBADF;
+}
+
+void terminal_orphaned(int fd)
+{
+	struct termios now;
+
+	/* Another mode than ours: the shell was faster, and its line editor would be confused by an older one. The kernel
+	 * keeps bits of its own in c_lflag, so what we changed is what is compared. */
+	if (!loan || !atomic_load(&loan->borrowed) || tcgetattr(fd, &now) < 0 ||
+	    now.c_iflag != loan->ours.c_iflag || now.c_oflag != loan->ours.c_oflag ||
+	    (now.c_lflag & (ICANON | ECHO | ECHONL | ISIG)) != (loan->ours.c_lflag & (ICANON | ECHO | ECHONL | ISIG)))
+		return;
+	tcsetattr(fd, TCSANOW, &loan->saved);
 }
 
 void terminal_give_back(struct terminal *t)

@@ -72,6 +72,8 @@ static int start_warden(struct launch *l)
 		.supervisor_pidfd = sys_pidfd_open(getpid(), 0),
 		.leash = l->leash_warden,
 		.null_fd = l->null_fd,
+		.keep = l->config.orphaned ? l->config.keep : -1,
+		.orphaned = l->config.orphaned,
 		.expect_scope = l->config.plan->scoped & LL_SCOPE_SIGNAL,
 		.target = &l->target,
 	};

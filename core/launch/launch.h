@@ -27,6 +27,9 @@ struct launch_config {
 	 * its first instruction. false: it is killed there. On the tracer's thread. NULL: not asked. */
 	bool (*may_execute)(void *ctx, pid_t pid, pid_t former);
 	void *ctx;
+	/* In the warden, when this process is gone: with KEEP, a descriptor of ours (or negative: not called). */
+	void (*orphaned)(int keep);
+	int keep;
 };
 
 struct launch; /* opaque */

@@ -77,6 +77,8 @@ struct warden_config {
 	int supervisor_pidfd; /* or -1 */
 	int leash;
 	int null_fd;          /* /dev/null */
+	int keep;             /* or negative: a descriptor for ORPHANED, which is called when the supervisor is gone */
+	void (*orphaned)(int keep);
 	bool expect_scope;    /* Landlock's signal scope is in force: prove it */
 	struct target_config *target;
 };

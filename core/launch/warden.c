@@ -26,12 +26,13 @@
 #define END_TIMEOUT_MS 10000 /* what can't be killed in that time hangs in the kernel */
 #define REAPED_A_TURN 16
 
-enum { FD_LEASH = 3, FD_CHILD = 4, FD_SUPERVISOR = 5, FD_END = 6 };
+enum { FD_LEASH = 3, FD_CHILD = 4, FD_SUPERVISOR = 5, FD_KEEP = 6, FD_END = 7 };
 
 struct warden {
 	pid_t target;
 	bool scoped;
 	bool target_ended;
+	void (*orphaned)(int keep); /* NULL: nothing is kept */
 };
 
 static void tell(enum leash_kind kind, pid_t pid, int value)
@@ -76,6 +77,8 @@ static void settle_fds(const struct warden_config *c, int child_fd)
 	int pidfd = c->supervisor_pidfd < 0 ? -1 : fcntl(c->supervisor_pidfd, F_DUPFD_CLOEXEC, FD_END);
 	int child = fcntl(child_fd, F_DUPFD_CLOEXEC, FD_END);
 
+	int keep = c->keep < 0 ? -1 : fcntl(c->keep, F_DUPFD_CLOEXEC, FD_END);
+
 	for (int fd = 0; fd < 3 && c->null_fd >= 0; fd++)
 		dup2(c->null_fd, fd);
 	dup2(leash, FD_LEASH);
@@ -84,6 +87,10 @@ static void settle_fds(const struct warden_config *c, int child_fd)
 		dup2(pidfd, FD_SUPERVISOR);
 	else
 		close(FD_SUPERVISOR);
+	if (keep >= 0)
+		dup2(keep, FD_KEEP);
+	else
+		close(FD_KEEP);
 	fds_close_from(FD_END);
 }
 
@@ -95,13 +102,15 @@ static _Noreturn void end_tree(struct warden *w)
 	_exit(0);
 }
 
-/* Reads what the leader says. True if the tree must end. */
-static bool leash_says_end(void)
+enum word { WORD_NONE, WORD_END, WORD_DEAD };
+
+/* What the leader says: that the tree must end, or, by its silence, that it is dead. */
+static enum word leash_word(void)
 {
 	struct leash_msg m;
 	int r = packet_recv(FD_LEASH, &m, sizeof(m), NULL);
 
-	return r <= 0 || m.kind == LEASH_KILL;
+	return r <= 0 ? WORD_DEAD : m.kind == LEASH_KILL ? WORD_END : WORD_NONE;
 }
 
 static _Noreturn void warden_loop(struct warden *w, bool have_pidfd)
@@ -113,9 +122,17 @@ static _Noreturn void warden_loop(struct warden *w, bool have_pidfd)
 	};
 
 	for (;;) {
+		enum word word = WORD_NONE;
+
 		if (poll(p, 3, -1) < 0)
 			continue;
-		if (p[2].revents || (p[0].revents && leash_says_end()))
+		if (p[0].revents)
+			word = leash_word();
+		if (p[2].revents)
+			word = WORD_DEAD;
+		if (word == WORD_DEAD && w->orphaned)
+			w->orphaned(FD_KEEP);
+		if (word != WORD_NONE)
 			end_tree(w);
 		if (p[1].revents)
 			reap_some(w);
@@ -126,7 +143,7 @@ static _Noreturn void warden_loop(struct warden *w, bool have_pidfd)
 
 void warden_run(struct warden_config *c)
 {
-	struct warden w = {0};
+	struct warden w = {.orphaned = c->keep < 0 ? NULL : c->orphaned};
 	sigset_t all, child;
 	int child_fd;
 
