@@ -47,6 +47,9 @@ int runtime_new(struct supervisor *sup, const struct ruleset *base, const struct
 	rt->base = base;
 	rt->caps = *caps;
 	rt->caps.lines = false;
+	/* Of a new plan only the names count: what the kernel could have been told does not matter any more, and what it
+	 * could not be told is no reason to refuse. */
+	rt->caps.landlock_abi = 0;
 	*ret = rt;
 	return 0;
 }
@@ -130,6 +133,7 @@ struct check {
 	struct text *notes;
 	struct policy_error *error;
 	bool loosens, exec_noted;
+	opset strict; /* what all rules so far refuse or ask about */
 };
 
 /* A rule that refuses or asks. */
@@ -200,10 +204,11 @@ static int check_rule(struct check *c, const struct rule *rule)
 	opset ops = rule->ops;
 	int r = 0;
 
-	if (rule->net != NET_NONE)
-		return check_net(c, rule);
 	if (rule->action != ACTION_ALLOW && ops & OPBIT(OP_WRITE))
 		ops |= OPBIT(OP_CREATE) | OPBIT(OP_DELETE);
+	c->strict |= rule->action == ACTION_ALLOW ? 0 : ops;
+	if (rule->net != NET_NONE)
+		return check_net(c, rule);
 	if (rule->action == ACTION_ALLOW && rule->n_names > 1) {
 		snprintf(c->error->text, sizeof(c->error->text), "%s: is a symbolic link: name what it leads to", c->line);
 		return -EINVAL;
@@ -314,9 +319,8 @@ static void take_grants(struct plan *plan, const struct plan *base)
 	plan->upper = base->upper;
 	plan->n_upper = base->n_upper;
 	memcpy(plan->trap, base->trap, sizeof(plan->trap));
-	/* What was trapped for the record alone is judged from now on, if the new rules want it. */
-	for (unsigned i = 0; i < CALL_CLASS_COUNT; i++)
-		plan->seen_only[i] &= base->seen_only[i];
+	plan->landlock_abi = base->landlock_abi;
+	memcpy(plan->seen_only, base->seen_only, sizeof(plan->seen_only));
 	plan->opens = base->opens;
 	plan->loose_reads = base->loose_reads;
 	plan->inet_sockets = base->inet_sockets;
@@ -324,6 +328,24 @@ static void take_grants(struct plan *plan, const struct plan *base)
 	plan->handled_fs = base->handled_fs;
 	plan->handled_net = base->handled_net;
 	plan->scoped = base->scoped;
+}
+
+/* What was trapped for the record alone is judged from now on, where the rules refuse OPS. */
+static void judge_what_is_seen(struct plan *plan, opset ops)
+{
+	static const struct {
+		enum op op;
+		enum call_class class;
+	} calls[] = {
+		{OP_READ, CALL_OPEN}, {OP_LIST, CALL_OPEN}, {OP_LIST, CALL_WATCH}, {OP_WRITE, CALL_OPEN},
+		{OP_WRITE, CALL_TRUNCATE}, {OP_CREATE, CALL_OPEN}, {OP_CREATE, CALL_NAME}, {OP_CREATE, CALL_BIND},
+		{OP_DELETE, CALL_NAME}, {OP_EXEC, CALL_EXEC}, {OP_META, CALL_META}, {OP_STAT, CALL_STAT},
+		{OP_STAT, CALL_WATCH}, {OP_CONNECT, CALL_CONNECT}, {OP_BIND, CALL_BIND},
+	};
+
+	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (ops & OPBIT(calls[i].op))
+			plan->seen_only[calls[i].class] = false;
 }
 
 static void publish(struct runtime *rt, struct generation *g)
@@ -371,6 +393,7 @@ static int renew(struct runtime *rt, unsigned checked, struct text *notes, struc
 		r = policy_plan(g->policy, &rt->caps, &g->plan, ret_error);
 	if (r == 0) {
 		take_grants(g->plan, rt->base->plan);
+		judge_what_is_seen(g->plan, c.strict);
 		r = merge_named(g->plan, rt->base->plan);
 	}
 	text_done(&ignored);

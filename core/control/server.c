@@ -441,20 +441,28 @@ static void *control_main(void *arg)
 static int bind_socket(struct control *c)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char name[sizeof(c->name)];
 	int r;
 
 	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->listen_fd < 0)
 		return -errno;
+	/* Under another name until it listens: who finds a socket that does not takes it for a dead run's. */
+	snprintf(c->name, sizeof(c->name), "%s.new", c->info.run);
+	snprintf(name, sizeof(name), "%s.sock", c->info.run);
 	/* Through the descriptor: the directory's name may be too long for an address. */
-	snprintf(c->name, sizeof(c->name), "%s.sock", c->info.run);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", c->dir_fd, c->name);
 	r = bind(c->listen_fd, (struct sockaddr *)&addr, sizeof(addr));
 	if (r == 0)
 		r = fchmodat(c->dir_fd, c->name, 0600, 0);
 	if (r == 0)
 		r = listen(c->listen_fd, 16);
-	return r < 0 ? -errno : 0;
+	if (r == 0)
+		r = renameat(c->dir_fd, c->name, c->dir_fd, name);
+	if (r < 0)
+		return -errno;
+	memcpy(c->name, name, sizeof(c->name));
+	return 0;
 }
 
 int control_start(struct control *c, const struct control_info *info)

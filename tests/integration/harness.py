@@ -166,9 +166,12 @@ class SluiceCase(unittest.TestCase):
         self.runs += 1
         result = self._run(self.sluice_argv(*argv, policy=policy, options=options, record=file), **how)
         if record:
-            with open(file, encoding="utf-8") as f:
-                result.records = [json.loads(line) for line in f]
+            result.records = self.read_record(file)
         return result
+
+    def read_record(self, file):
+        with open(file, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
 
     def start(self, argv, env=None, cwd=None, pass_fds=(), stdin=subprocess.DEVNULL, **how):
         return subprocess.Popen(argv, env=self.environment(env), cwd=cwd or self.dir, stdin=stdin,
