@@ -58,7 +58,8 @@ int policy_add_option(struct policy *p, enum action action, const char *argument
 		      struct policy_error *ret_error);
 /* An implicit `never w PATH` (files in use: policy, record, statistics, ~/.config/sluice). */
 int policy_add_protected(struct policy *p, const char *path, struct policy_error *ret_error);
-/* The same with `rw`: what the command may not even look into. */
+/* The same with `rw,exec`: what the command may not even look into. With exec, since a hole for reads alone
+ * makes the supervisor open every file wherever exec is allowed around it (plan.h, loose_reads). */
 int policy_add_hidden(struct policy *p, const char *path, struct policy_error *ret_error);
 /* Override `report` (command line). */
 int policy_set_report(struct policy *p, const char *word, struct policy_error *ret_error);
