@@ -2,8 +2,9 @@
  * From a request to the lines of a record: refusals, what was allowed need by need, and names that were
  * looked for in vain.
  *
- * What a CONTINUE does is the kernel's affair, and its result is not seen. Where the pinned object tells that
- * it will fail (permissions, a directory opened for writing), that errno is recorded: a prediction.
+ * A line is written before the call is done, and what a CONTINUE does is the kernel's affair anyway. Where the
+ * pinned object tells that it will fail (permissions, a directory opened for writing), that errno is recorded: a
+ * prediction.
  */
 #include "core/request.h"
 
@@ -89,9 +90,14 @@ static int predict(const struct request *q, const struct need *need)
 	/* Permissions are those of whoever looks. */
 	if (q->acts_as_target || at->unnamed)
 		return 0;
+	/* O_TMPFILE: the object is the directory in which a file without a name is made. */
+	if (q->call->class == CALL_OPEN && (q->open_flags & O_TMPFILE) == O_TMPFILE)
+		return need->op == OP_CREATE ? may(at->obj, W_OK | X_OK) : 0;
 	switch (need->op) {
 	case OP_READ:
 	case OP_LIST:
+		if (q->open_flags & O_DIRECTORY && !is_dir)
+			return ENOTDIR;
 		return may(at->obj, R_OK);
 	case OP_WRITE:
 		return is_dir ? EISDIR : may(at->obj, W_OK);
@@ -116,12 +122,15 @@ static void observe_need(struct request *q, const struct need *need, enum observ
 	e.by = e.verdict.rule ? BY_RULE : BY_DEFAULT;
 	e.reply = reply;
 	e.layer = layer_of(reply);
-	e.err = reply == REPLY_CONTINUE ? predict(q, need) : 0;
+	e.err = predict(q, need);
 	observe_access(q->sup->observer, &e);
 }
 
 void request_observe_allowed(struct request *q, enum observed_reply reply)
 {
+	/* stat of a descriptor looks at no name. */
+	if (q->call->class == CALL_STAT && q->path[0].len == 0)
+		return;
 	for (unsigned i = 0; i < q->n_needs; i++)
 		observe_need(q, &q->needs[i], reply);
 	if (q->call->class == CALL_EXEC)

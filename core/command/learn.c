@@ -58,15 +58,22 @@ static int parse(char **argv, struct learn *l, struct policy_error *ret_error)
 		{"-o", 'o', true}, {"--incomplete", 'i', false}, {"-h", 'h', false}, {"--help", 'h', false}, {NULL},
 	};
 	static const char *const names[] = {"--incomplete", "--help", NULL};
-	int index = 1;
+	int index = 1, n = 0;
+	bool options = true;
 
-	while (argv[index] && argv[index][0] == '-' && argv[index][1]) {
+	/* Nothing is run, so options may stand behind files too. Files move to the front of ARGV. */
+	while (argv[index]) {
 		const char *value;
 		int id;
 
+		if (!options || argv[index][0] != '-' || !argv[index][1]) {
+			argv[n++] = argv[index++];
+			continue;
+		}
 		if (strcmp(argv[index], "--") == 0) {
+			options = false;
 			index++;
-			break;
+			continue;
 		}
 		id = option_match(words, argv, &index, &value, ret_error);
 		if (id == -ENOENT)
@@ -80,8 +87,9 @@ static int parse(char **argv, struct learn *l, struct policy_error *ret_error)
 		else
 			l->help = true;
 	}
-	l->files = argv + index;
-	if (argv[index] || l->help)
+	argv[n] = NULL;
+	l->files = argv;
+	if (n || l->help)
 		return 0;
 	snprintf(ret_error->text, sizeof(ret_error->text),
 		 "no record: write sluice learn FILE..., with files of sluice trace --record");

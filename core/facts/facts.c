@@ -339,7 +339,7 @@ static int add_access(struct facts *f, const struct record_line *line)
 	touch(f, fact, line);
 	if (line->verdict == RECORD_DENY)
 		fact->refused |= OPBIT(line->op);
-	else if (line->err == ENOENT || line->err == ENOTDIR)
+	else if ((line->err == ENOENT || line->err == ENOTDIR) && line->exists != 1)
 		fact->missing |= !fact->made && !fact->ever_made && line->op != OP_CREATE;
 	else if (line->err)
 		failed(fact, line);

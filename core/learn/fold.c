@@ -37,7 +37,7 @@ static void add_line(struct fold *f, const struct line *line)
 static void emit_alone(struct fold *f, const struct item *item)
 {
 	struct line line = {
-		.path = item->path, .len = item->len, .pattern = item->pattern, .beneath = item->whole,
+		.path = item->path, .len = item->len, .pattern = item->pattern, .beneath = item->whole[f->class],
 		.exact = item->exact, .tally = item->tally,
 	};
 
@@ -90,7 +90,7 @@ static void fold(struct fold *f, size_t lo, size_t hi, size_t dir_len)
 	const struct item *own = f->l->items[lo].len == dir_len && dir_len > 1 ? &f->l->items[lo] : NULL;
 	size_t children = 0, child_len;
 
-	if (own && own->whole && own->classes[f->class]) {
+	if (own && own->whole[f->class] && own->classes[f->class]) {
 		emit_directory(f, lo, hi, dir_len);
 		return;
 	}

@@ -109,17 +109,18 @@ static const struct fact *joined(const struct learn_input *in, const struct fact
 	return dir ? dir : f;
 }
 
-/* PATH up to LEN, its last component as a pattern if it was made and taken away again. */
-static int name_item(struct item *item, const char *path, size_t len, bool temporary)
+/* PATH up to LEN, its last component as a pattern if the runs made or removed OF, which has that name. */
+static int name_item(struct item *item, const char *path, size_t len, const struct fact *of)
 {
+	bool temporary = of && of->temporary && of->gone;
 	size_t start = len;
 	char pattern[2 * NAME_MAX + 8];
 	size_t n = 0;
 
 	while (start > 0 && path[start - 1] != '/')
 		start--;
-	if (temporary)
-		n = learn_pattern(path + start, len - start, pattern, sizeof(pattern));
+	if (of && (of->ever_made || of->removed))
+		n = learn_pattern(path + start, len - start, temporary, pattern, sizeof(pattern));
 	item->path = malloc(len + n + 1);
 	if (!item->path)
 		return -ENOMEM;
@@ -131,16 +132,59 @@ static int name_item(struct item *item, const char *path, size_t len, bool tempo
 	return 0;
 }
 
+/* The nearest directory above F that was there before the runs; its length. */
+static size_t old_directory(const struct learn_input *in, const struct fact *f)
+{
+	size_t len = f->len;
+
+	while (len > 1) {
+		const struct fact *dir;
+
+		while (len > 1 && f->path[len - 1] != '/')
+			len--;
+		if (len > 1)
+			len--;
+		dir = facts_find(in->facts, f->path, len);
+		if (!dir || !dir->ever_made || dir->replaced)
+			break;
+	}
+	return len;
+}
+
+/* The kernel can be told what may be executed only of what is there at the start: for a program that the runs
+ * made, that is a directory above it. */
+static int add_new_program(const struct learn_input *in, struct learned *l, const struct fact *f)
+{
+	size_t len = old_directory(in, f);
+	struct item item = {.len = len, .tally = {.count = f->count, .names = 1}};
+	int r;
+
+	if (learn_is_boundary(in, f->path, len))
+		return put_aside(l, f);
+	r = name_item(&item, f->path, len, NULL);
+	if (r < 0)
+		return r;
+	item.tally.n_programs = f->n_programs;
+	memcpy(item.tally.programs, f->programs, sizeof(f->programs));
+	classify(&item, OPBIT(OP_EXEC), true);
+	item.whole[LEARN_EXEC] = true;
+	r = add_item(l, &item);
+	if (r < 0)
+		free(item.path);
+	return r;
+}
+
 static int add_fact(const struct learn_input *in, struct learned *l, const struct fact *f, opset needs)
 {
 	const struct fact *made;
 	size_t len = made_above(in, f, &made);
 	struct item item = {0};
-	int r = name_item(&item, f->path, len, made ? made->temporary && made->gone : f->temporary && f->gone);
+	int r = name_item(&item, f->path, len, made ? made : f);
 
 	if (r < 0)
 		return r;
-	item.whole = made != NULL;
+	for (unsigned c = 0; c < LEARN_CLASSES; c++)
+		item.whole[c] = made != NULL;
 	item.tally = (struct tally_of){.count = f->count, .names = 1, .more_programs = f->more_programs > 0};
 	item.tally.n_programs = f->n_programs;
 	memcpy(item.tally.programs, f->programs, sizeof(f->programs));
@@ -174,10 +218,11 @@ static void merge_items(struct learned *l)
 			l->items[kept++] = *item;
 			continue;
 		}
-		for (unsigned c = 0; c < LEARN_CLASSES; c++)
+		for (unsigned c = 0; c < LEARN_CLASSES; c++) {
 			last->classes[c] |= item->classes[c];
+			last->whole[c] |= item->whole[c];
+		}
 		last->exact |= item->exact;
-		last->whole |= item->whole;
 		last->dir |= item->dir;
 		tally_merge(&last->tally, &item->tally);
 		free(item->path);
@@ -191,7 +236,7 @@ static struct item *find_item(struct learned *l, const struct learn_input *in, c
 	const struct fact *at = joined(in, f);
 	struct item *found = NULL;
 
-	if (name_item(&key, at->path, at->len, at->temporary && at->gone) < 0)
+	if (name_item(&key, at->path, at->len, at) < 0)
 		return NULL;
 	if (l->n_items)
 		found = bsearch(&key, l->items, l->n_items, sizeof(key), by_path);
@@ -245,7 +290,12 @@ int learn_items(const struct learn_input *in, struct learned *l)
 
 		if (!needs)
 			continue;
-		r = reason ? put_aside(l, all[i]) : add_fact(in, l, all[i], needs);
+		if (!reason && needs & OPBIT(OP_EXEC) && all[i]->ever_made) {
+			r = add_new_program(in, l, all[i]);
+			needs &= (opset)~OPBIT(OP_EXEC);
+		}
+		if (r == 0)
+			r = reason ? put_aside(l, all[i]) : needs ? add_fact(in, l, all[i], needs) : 0;
 	}
 	if (r < 0)
 		return r;

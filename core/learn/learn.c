@@ -216,6 +216,12 @@ static size_t put_lines(struct text *out, const struct learn_input *in, const st
 	return n;
 }
 
+static bool is_internet(const struct fact *address)
+{
+	return strncmp(address->path, "unix:", 5) != 0 && strncmp(address->path, "family ", 7) != 0 &&
+	       address->done & (OPBIT(OP_CONNECT) | OPBIT(OP_BIND));
+}
+
 static size_t put_network(struct text *out, const struct learn_input *in)
 {
 	size_t n, shown = 0, lines = 0;
@@ -223,19 +229,19 @@ static size_t put_network(struct text *out, const struct learn_input *in)
 	opset ops = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (strncmp(all[i]->path, "unix:", 5) != 0 && strncmp(all[i]->path, "family ", 7) != 0)
+		if (is_internet(all[i]))
 			ops |= all[i]->done & (OPBIT(OP_CONNECT) | OPBIT(OP_BIND));
 	if (!ops)
 		return 0;
 	text_puts(out, "\n# The network:");
 	for (size_t i = 0; i < n && shown < ADDRESSES_SHOWN; i++) {
-		if (!(all[i]->done & (OPBIT(OP_CONNECT) | OPBIT(OP_BIND))))
+		if (!is_internet(all[i]))
 			continue;
 		text_printf(out, "%s %llux ", shown ? "," : "", (unsigned long long)all[i]->count);
 		text_escaped(out, all[i]->path, all[i]->len);
 		shown++;
 	}
-	text_puts(out, n > shown ? " and others\n" : "\n");
+	text_puts(out, shown == ADDRESSES_SHOWN ? " and others\n" : "\n");
 	text_printf(out, "allow %s *:*\n", ops == OPBIT(OP_CONNECT) ? "connect" : ops == OPBIT(OP_BIND) ? "bind"
 													 : "connect,bind");
 	lines++;
@@ -261,7 +267,7 @@ static size_t put_dangers(struct text *out, const struct learn_input *in, const 
 		text_puts(out, " ");
 		put_word(out, in, f->path, f->len, 0);
 		pad(out, from);
-		text_printf(out, "# %s; ", reason);
+		text_printf(out, "# %s; ", reason ? reason : "made and executed where a line would allow too much");
 		put_tally(out, in, &tally);
 		text_puts(out, "\n");
 	}

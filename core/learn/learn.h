@@ -33,9 +33,9 @@ enum { LEARN_SIBLINGS = 3 };
 const char *learn_danger_text(void);
 const char *learn_danger_reason(int line);
 
-/* If the file name NAME holds a random or counted part, write NAME with wildcards in its place, as it stands in
- * a policy, into BUF and return its length; else 0. */
-size_t learn_pattern(const char *name, size_t len, char *buf, size_t size);
+/* If the file name NAME holds a date, or, with TEMPORARY, a part made by chance or counted, write NAME with
+ * wildcards in its place, as it stands in a policy, into BUF and return its length; else 0. */
+size_t learn_pattern(const char *name, size_t len, bool temporary, char *buf, size_t size);
 
 /* What a run needs at a path that the included profiles do not give, and where it may not be folded to. */
 opset learn_needs(const struct learn_input *in, const struct fact *fact, const char **ret_reason);

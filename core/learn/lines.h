@@ -20,7 +20,7 @@ struct item {
 	size_t len;
 	size_t pattern; /* where it begins in path; 0: none */
 	bool classes[LEARN_CLASSES];
-	bool whole;     /* and all beneath it: a directory that the runs made */
+	bool whole[LEARN_CLASSES]; /* and all beneath it: a directory that the runs made, or with new programs in it */
 	opset exact;    /* what is needed if it stays alone */
 	bool dir;
 	struct tally_of tally;

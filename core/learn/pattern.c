@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Names that are another one in each run: the last run of letters and digits in them that looks made by
- * chance (six or more, with a digit beside a letter or with small and capital letters) or counted (three or
- * more digits, as a process id).
+ * Names that are another one in each run. In all that is made or removed: a date, with the time that follows
+ * it. In what is made and taken away again, too: the last run of letters and digits that looks made by chance
+ * (six or more, with a digit beside a letter or with small and capital letters) or counted (three or more
+ * digits, as a process id).
  *
- * Chance of known length becomes as many "?"; what is longer or counted becomes "*". At least two characters
- * must stay, or the pattern would mean too much.
+ * Chance of known length becomes as many "?"; what is longer becomes "*", dates and numbers "[0-9]*". At least
+ * two characters must stay, or the pattern would mean too much.
  */
 #include "core/learn/learn.h"
 
@@ -72,16 +73,37 @@ static size_t known_prefix(const char *s, size_t len)
 	return 0;
 }
 
-size_t learn_pattern(const char *name, size_t len, char *buf, size_t size)
+/* A year, a month and a day, with or without separators: where they begin and, with the time behind them, end. */
+static bool find_date(const char *s, size_t len, size_t *ret_start, size_t *ret_end)
 {
-	size_t end = len, start = 0, literal;
-	bool counted = false;
-	char wild[RANDOM_FIXED + 1];
-	int n;
+	for (size_t i = 0; i + 8 <= len; i++) {
+		size_t at = i + 4;
 
-	if (!is_plain(name, len))
-		return 0;
-	for (;; end = start) {
+		if ((i > 0 && is_digit(s[i - 1])) || !all_digits(s + i, 4) ||
+		    (strncmp(s + i, "19", 2) != 0 && strncmp(s + i, "20", 2) != 0))
+			continue;
+		at += strchr("-_.", s[at]) != NULL;
+		if (at + 2 > len || !all_digits(s + at, 2) || s[at] > '1')
+			continue;
+		at += 2;
+		at += at < len && strchr("-_.", s[at]);
+		if (at + 2 > len || !all_digits(s + at, 2) || s[at] > '3')
+			continue;
+		at += 2;
+		for (size_t k = at; k < len && (is_digit(s[k]) || strchr("TZ-_.", s[k])); k++)
+			if (is_digit(s[k]))
+				at = k + 1;
+		*ret_start = i;
+		*ret_end = at;
+		return true;
+	}
+	return false;
+}
+
+/* The part that is made by chance or counted. */
+static bool find_chance(const char *name, size_t len, size_t *ret_start, size_t *ret_end, bool *ret_counted)
+{
+	for (size_t end = len, start;; end = start) {
 		while (end > 0 && !is_digit(name[end - 1]) && !is_lower(name[end - 1]) && !is_upper(name[end - 1]))
 			end--;
 		start = end;
@@ -89,15 +111,29 @@ size_t learn_pattern(const char *name, size_t len, char *buf, size_t size)
 		       (is_digit(name[start - 1]) || is_lower(name[start - 1]) || is_upper(name[start - 1])))
 			start--;
 		if (end == 0)
-			return 0;
-		counted = all_digits(name + start, end - start) && end - start >= DIGITS_MIN;
-		if (counted || looks_random(name + start, end - start))
-			break;
+			return false;
+		*ret_counted = all_digits(name + start, end - start) && end - start >= DIGITS_MIN;
+		if (!*ret_counted && !looks_random(name + start, end - start))
+			continue;
+		*ret_start = *ret_counted ? start : start + known_prefix(name + start, end - start);
+		*ret_end = end;
+		return true;
 	}
-	if (!counted)
-		start += known_prefix(name + start, end - start);
-	literal = start + (len - end);
-	if (literal < LITERAL_MIN)
+}
+
+size_t learn_pattern(const char *name, size_t len, bool temporary, char *buf, size_t size)
+{
+	size_t end, start;
+	bool counted = true;
+	char wild[RANDOM_FIXED + 1];
+	int n;
+
+	if (!is_plain(name, len))
+		return 0;
+	if (!find_date(name, len, &start, &end) &&
+	    !(temporary && find_chance(name, len, &start, &end, &counted)))
+		return 0;
+	if (start + (len - end) < LITERAL_MIN)
 		return 0;
 	if (counted || end - start > RANDOM_FIXED) {
 		strcpy(wild, counted ? "[0-9]*" : "*");

@@ -12,13 +12,15 @@ enum { SHOWN = 16 };
 
 bool trace_is_input(const struct fact *f)
 {
-	return (f->input & (OPBIT(OP_READ) | OPBIT(OP_EXEC))) && !fact_is_kernels(f);
+	return (f->input & (OPBIT(OP_READ) | OPBIT(OP_EXEC))) && !fact_is_kernels(f) && !f->dir;
 }
 
 bool trace_is_output(const struct fact *f)
 {
 	if (f->gone || fact_is_kernels(f))
 		return false;
+	if (f->holds_new && !f->ever_made)
+		return f->done & OPBIT(OP_META);
 	return f->ever_made || (f->done & (OPBIT(OP_WRITE) | OPBIT(OP_META)));
 }
 

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sluice trace: agrees with strace, lists what a build tool wants, changes nothing, says when it is not complete."""
+
+import json
+import os
+import shutil
+import sys
+
+import strace_log
+import trace_calls
+from harness import SLUICE, LAYERS, SluiceCase, case
+
+MAKEFILE = """\
+CFLAGS = -MMD -O1
+prog: a.o b.o
+\t$(CC) -o $@ $^
+\t./prog > out.txt
+tool.stamp: prog
+\tcp prog tool.tmp && mv tool.tmp tool && rm -f out.txt && touch $@
+"""
+FILES = {
+    "Makefile": MAKEFILE,
+    "a.c": '#include "inc/a.h"\n#include <stdio.h>\nint f(void);\nint main(void) { printf("%d\\n", f() - X); return 0; }\n',
+    "inc/a.h": "#define X 3\n",
+    "b.c": "int f(void) { return 7; }\n",
+}
+
+
+class Trace(SluiceCase):
+    def trace_argv(self, *argv, options=()):
+        return [SLUICE, "trace", "--layers", LAYERS] + list(options) + ["--"] + list(argv)
+
+    def trace(self, *argv, options=(), **how):
+        return self._run(self.trace_argv(*argv, options=options), **how)
+
+    def record(self, *argv, options=(), status=0, **how):
+        file = os.path.join(self.root, "record%d" % self.runs)
+        self.runs += 1
+        r = self.trace(*argv, options=["--json", "-o", file] + list(options), **how)
+        self.assert_status(r, status)
+        with open(file, encoding="utf-8") as f:
+            lines = [json.loads(line) for line in f]
+        return file, lines
+
+    def lists(self, kind, *argv, options=(), **how):
+        file = os.path.join(self.root, "list%d" % self.runs)
+        self.runs += 1
+        r = self.trace(*argv, options=["-o", file, "--" + kind] + list(options), **how)
+        self.assert_status(r, 0)
+        with open(file, encoding="utf-8") as f:
+            names = [line.rstrip("\n") for line in f]
+        return {n[len(self.dir) + 1:] for n in names if n.startswith(self.dir + "/")}, names
+
+    def project(self):
+        if not shutil.which("make") or not shutil.which("cc"):
+            self.skip("make or cc is not installed")
+        for name, text in FILES.items():
+            self.put(name, text)
+
+    def start_over(self):
+        shutil.rmtree(self.dir)
+        os.mkdir(self.dir)
+
+    # What strace says -----------------------------------------------------------------------------
+
+    def agree(self, prepare, *argv):
+        if not shutil.which("strace"):
+            self.skip("strace is not installed")
+        logs = os.path.join(self.root, "strace")
+        os.mkdir(logs)
+        prepare()
+        # Names that differ between runs on purpose: the private directory, and here the same for both.
+        env = {"TMPDIR": os.path.join(self.root, "tmp")}
+        os.mkdir(env["TMPDIR"])
+        r = self.native("strace", "-ff", "-y", "-qq", "-s", "65535", "-o", os.path.join(logs, "log"), *argv, env=env)
+        if "ptrace" in r.err.lower():
+            self.skip("strace can't trace here: " + r.err[:100])
+        self.start_over()
+        prepare()
+        file, _ = self.record(*argv, env=env)
+        log, record = strace_log.Log(logs, cwd=self.dir), strace_log.Record(file)
+        self.assertTrue(record.complete)
+        lacking, more = strace_log.compare(log, record, (env["TMPDIR"],))
+        self.assertGreater(len(log.seen), 50)
+        text = "".join("%s\n    %s\n" % row for row in lacking)
+        self.assertFalse(lacking, "strace saw, and the record lacks:\n" + text)
+        text = "".join("%s\n    %s\n" % row for row in more)
+        self.assertFalse(more, "only in the record:\n" + text)
+
+    @case
+    def agrees_with_strace_on_a_build(self):
+        self.agree(self.project, shutil.which("make") or "make", "tool.stamp")
+
+    @case
+    def agrees_with_strace_on_calls_of_many_kinds(self):
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "trace_calls.py")
+        self.agree(lambda: trace_calls.prepare(self.dir), os.path.realpath(sys.executable), "-S", program)
+
+    # Lists --------------------------------------------------------------------------------------
+
+    @case
+    def lists_inputs_outputs_and_missing_names(self):
+        self.project()
+        own, names = self.lists("inputs", "make", "tool.stamp")
+        self.assertEqual(own, {"Makefile", "a.c", "b.c", "inc/a.h"})
+        self.assertTrue(any(n.endswith("/cc1") for n in names), names)
+        self.assertTrue(any("/ld-linux" in n or "/ld-musl" in n for n in names), "the interpreter")
+        for name in os.listdir(self.dir):
+            if name not in FILES and name != "inc":
+                os.unlink(os.path.join(self.dir, name))
+        own, _ = self.lists("outputs", "make", "tool.stamp")
+        self.assertEqual(own, {"a.o", "b.o", "a.d", "b.d", "prog", "tool", "tool.stamp"})
+        # What the build makes later was not looked for in vain, what another directory would give was.
+        self.start_over()
+        self.project()
+        self.put("none/other")
+        self.put("a.c", '#include "a.h"\nint f(void);\nint main(void) { return f() - X - 4; }\n')
+        own, _ = self.lists("missing", "cc", "-I", "none", "-Iinc", "-c", "a.c")
+        self.assertIn("none/a.h", own)
+        self.assertIn("a.h", own)
+        self.assertNotIn("a.o", own)
+
+    @case
+    def finds_undeclared_inputs_in_depfiles_and_lists(self):
+        self.project()
+        argv = ["cc", "-MMD", "-c", "a.c"]
+        own, names = self.lists("undeclared", *argv, options=["a.d"])
+        self.assertEqual(names, [], "the compiler's own list is complete")
+        # A compiler that says nothing of an input: here, one that is read by the assembler.
+        self.put("blob", "data")
+        self.put("a.c", '__asm__(".incbin \\"blob\\"");\nint main(void) { return 0; }\n')
+        own, names = self.lists("undeclared", *argv, options=["a.d"])
+        self.assertEqual(own, {"blob"}, names)
+        r = self.trace(*argv, options=["--undeclared", "a.d", "--fail-undeclared"])
+        self.assert_status(r, 1)
+        self.put("list", "# declared\na.c\n%s/blob\n" % self.dir)
+        r = self.trace(*argv, options=["--undeclared", "list", "--fail-undeclared"])
+        self.assert_status(r, 0)
+        r = self.trace(*argv, options=["--undeclared", "list", "--system"])
+        self.assertIn("cc1", r.err)
+        r = self.trace(*argv, options=["--undeclared", "no-such-list", "--fail-undeclared"])
+        self.assert_status(r, 125)
+        # The command's own failure counts for more.
+        self.assert_status(self.trace("false", options=["--undeclared", "list", "--fail-undeclared"]), 1)
+        self.assert_status(self.trace("sh", "-c", "cat blob; exit 7",
+                                      options=["--undeclared", "a.d", "--fail-undeclared"]), 7)
+
+    @case
+    def exact_names_and_json_carry_any_byte(self):
+        name = "new\nline \udcff \033[31m\u202e"
+        self.put(name, "x")
+        file = os.path.join(self.root, "names")
+        self.assert_status(self.trace("cat", name, options=["--inputs", "-0", "-o", file]), 0)
+        with open(file, "rb") as f:
+            self.assertIn(os.fsencode(os.path.join(self.dir, name)), f.read().split(b"\0"))
+        r = self.trace("cat", name, options=["--inputs"])
+        self.assertNotIn("\033", r.err)
+        self.assertNotIn("\u202e", r.err)
+        self.assertEqual(len([n for n in r.err.splitlines() if self.dir in n]), 1)
+        self.assert_status(self.trace("cat", name, options=["--inputs", "--json", "-o", file]), 0)
+        with open(file, encoding="utf-8") as f:
+            lines = [json.loads(line) for line in f]
+        self.assertIn(os.fsencode(os.path.join(self.dir, name)).hex(), [line.get("path_hex") for line in lines])
+
+    # The run ------------------------------------------------------------------------------------
+
+    @case
+    def the_command_behaves_as_without(self):
+        script = "echo out; echo err >&2; cat; umask; pwd; test -e nothing; exit 3"
+        plain = self.native("sh", "-c", script, input="in")
+        traced = self.trace("sh", "-c", script, input="in", options=["-o", os.path.join(self.root, "digest")])
+        self.assertEqual((plain.status, plain.out, plain.err), (traced.status, traced.out, traced.err))
+        self.assert_status(self.trace("sh", "-c", "kill -TERM $$"), -15)
+        self.assert_status(self.trace("no-such-command"), 127)
+
+    @case
+    def the_digest_tells_what_happened(self):
+        self.project()
+        r = self.trace("make", "tool.stamp")
+        self.assert_status(r, 0)
+        for text in ("make ended with status 0", "; complete", "inputs: 4", "outputs: 7", "  inc/a.h", "  prog"):
+            self.assertIn(text, r.err)
+        self.assertRegex(r.err, r"executed: \d+")
+        kept = os.path.join(self.root, "kept.jsonl")
+        r = self.trace("make", "-B", options=["--record", kept])
+        again = self.native(SLUICE, "trace", "--from", kept)
+        self.assert_status(again, 0)
+        self.assertEqual(r.err.splitlines()[0], again.err.splitlines()[0])
+
+    @case
+    def processes_are_told(self):
+        _, lines = self.record("sh", "-c", "(sleep 0.1; exit 4) & cat /dev/null; wait $!; sh -c 'kill -9 $$'; true")
+        forks = {d["pid"]: d for d in lines if d["type"] == "fork"}
+        execs = [d for d in lines if d["type"] == "exec"]
+        exits = {d["pid"]: d for d in lines if d["type"] == "exit"}
+        self.assertEqual(set(forks), set(exits))
+        shell = execs[0]["pid"]
+        self.assertEqual([d["ppid"] for p, d in forks.items() if p != shell].count(shell) >= 2, True)
+        self.assertIn(["cat", "/dev/null"], [d["argv"] for d in execs])
+        self.assertTrue(all(d["cwd"] == self.dir for d in execs))
+        codes = [(d.get("status"), d.get("signal")) for d in exits.values()]
+        # Older kernels tell the status only of those whose parent is slow to ask.
+        if any(c != (None, None) for c in codes):
+            self.assertIn((None, 9), codes)
+        seq = [d["seq"] for d in lines]
+        self.assertEqual(seq, sorted(seq))
+        self.assertEqual(lines[-1]["type"], "end")
+        self.assertIs(lines[-1]["complete"], True)
+
+    @case
+    def threads_belong_to_their_process(self):
+        program = "import threading\nt = threading.Thread(target=open, args=('%s',))\nt.start()\nt.join()\n"
+        name = self.put("by-thread", "x")
+        _, lines = self.record(sys.executable, "-S", "-c", program % name)
+        seen = [d for d in lines if d.get("path") == name and d.get("op") == "read"]
+        self.assertEqual(len(seen), 1)
+        self.assertNotEqual(seen[0]["pid"], seen[0]["tid"])
+        self.assertIn(seen[0]["pid"], [d["pid"] for d in lines if d["type"] == "exec"])
+        self.assertIn("python", os.path.basename(seen[0]["exe"]))
+
+    @case
+    def a_program_that_cuts_itself_off_makes_it_incomplete(self):
+        # Where it confines itself, sluice no longer acts for it, and does not know its view.
+        confine = ("import ctypes,os\nl=ctypes.CDLL(None)\n"
+                   "a=(ctypes.c_uint64*1)(1)\nfd=l.syscall(444,a,8,0)\nl.prctl(38,1,0,0,0)\n"
+                   "r=l.syscall(446,fd,0)\nopen('seen').close() if os.path.exists('seen') else 0\nprint(r)")
+        self.put("seen")
+        r = self.trace(sys.executable, "-S", "-c", confine)
+        if r.out.strip() != "0":
+            self.skip("Landlock can't be used by the command here")
+        self.assertIn("INCOMPLETE", r.err)
+
+    @case
+    def a_policy_can_be_given(self):
+        secret = self.put("secret", "x")
+        r = self.trace("cat", "secret", options=["-p", "open", "--deny", "read:" + secret])
+        self.assert_status(r, 1)
+        self.assertIn("refused: 1", r.err)
+
+    @case
+    def bad_options_say_what_to_write(self):
+        for options, text in ((["--fail-undeclared"], "--undeclared FILE"), (["-0"], "goes with one list"),
+                              (["--json", "-0", "--inputs"], "contradict"), (["--inpts"], "--inputs")):
+            r = self.trace("true", options=options)
+            self.assert_status(r, 125)
+            self.assertIn(text, r.err)
+        self.assert_status(self.native(SLUICE, "trace"), 125)
+        link = os.path.join(self.root, "link")
+        os.symlink(os.path.join(self.root, "elsewhere"), link)
+        r = self.trace("true", options=["-o", link])
+        self.assert_status(r, 125)
+        self.assertFalse(os.path.exists(os.path.join(self.root, "elsewhere")))
