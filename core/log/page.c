@@ -311,7 +311,7 @@ static int count_path(struct page_run *r, const struct record_line *line, struct
 	r->paths = grown;
 	grown[n].accesses += line->count;
 	grown[n].missing |= v == LOG_MISSING;
-	if (line->op < OP_COUNT && v == LOG_ALLOW)
+	if (line->op < OP_COUNT && v == LOG_ALLOW && !line->err)
 		grown[n].done |= OPBIT(line->op);
 	if (line->op < OP_COUNT && v == LOG_DENY)
 		grown[n].refused |= OPBIT(line->op);

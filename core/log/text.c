@@ -203,8 +203,13 @@ static void put_access(const struct log_view *v, struct text *out, const struct 
 
 	put_head(v, out, line, word ? word : record_type_words[line->type], colors[verdict]);
 	put_target(v, out, line);
-	if (verdict == LOG_DENY)
+	if (verdict == LOG_DENY) {
 		put_reason(v, out, line);
+	} else if (verdict == LOG_ALLOW && line->err) { /* by the kernel */
+		text_puts(out, v->color ? "  " DIM "(" : "  (");
+		put_errno(out, line->err);
+		text_puts(out, v->color ? ")" PLAIN : ")");
+	}
 }
 
 static void put_ask(const struct log_view *v, struct text *out, const struct record_line *line)

@@ -17,10 +17,14 @@ OPEN = "{base}allow all {dir}\ndeny all {dir}/secret\n"
 # Each would do something to a terminal or in a page that shows it as it is. ID is replaced by a number.
 MARK = "document.documentElement.setAttribute('data-marker','ID')"
 HOSTILE = [
-    b"\x1b[2J\x1b]0;title\x07", b"a\nb", b"a\rsluice: fine", b"\x9b2J", b"\xff\xfe", b"\xc2\x9b2J", "\u202egpj.exe".encode(),
-    b"<script>%s<!--", b"<img src=x onerror=\"%s\">", b"\" onmouseover=\"%s\" x=\"", b"' onfocus='%s' autofocus='",
-    b"]]><script>%s<!--", b"--><svg onload=%s>", b"&lt;b&gt;", b"\\x1b[2J", b"$(touch marker)", b"`touch marker`",
-    b"{{constructor.constructor('%s')()}}", b"javascript:%s", b"\xe2\x80\xa8", b" ", b"-rf", b"\xed\xa0\x80", b"%0a%00",
+    b"\x1b[2J\x1b]0;title\x07", b"a\nb", b"a\rsluice: fine", b"\x9b2J", b"\xff\xfe", b"\xc2\x9b2J",
+    "\u202egpj.exe".encode(),
+    b"<script>%s<!--", b"<img src=x onerror=\"%s\">", b"\" onmouseover=\"%s\" x=\"",
+    b"' onfocus='%s' autofocus='",
+    b"]]><script>%s<!--", b"--><svg onload=%s>", b"&lt;b&gt;", b"\\x1b[2J", b"$(touch marker)",
+    b"`touch marker`",
+    b"{{constructor.constructor('%s')()}}", b"javascript:%s", b"\xe2\x80\xa8", b" ", b"-rf",
+    b"\xed\xa0\x80", b"%0a%00",
 ]
 
 
@@ -76,7 +80,8 @@ class Page(html.parser.HTMLParser):
 class LogCase(SluiceCase):
     def record(self, script, *words, policy=OPEN, options=(), name="rec"):
         path = os.path.join(self.root, name)
-        r = self.native(*self.sluice_argv("/bin/sh", "-c", script, *words, policy=policy, record=path, options=options))
+        r = self.native(*self.sluice_argv("/bin/sh", "-c", script, *words, policy=policy, record=path,
+                                          options=options))
         self.assertTrue(os.path.exists(path), r)
         return path
 
@@ -136,7 +141,8 @@ class Lines(LogCase):
         lines = self.lines_of(rec)
         self.assertEqual(len(r.out.splitlines()), len(lines), r)
         self.assertRegex(r.out.splitlines()[0], r"^\d\d:\d\d:\d\d\.\d{3}  start .*/bin/sh -c cat a; cat secret/k")
-        self.assertRegex(r.out, r"(?m)^[\d:.]+  deny    read     cat\[\d+\] +\S*/secret/k  \(.*deny all .*; EACCES\)$")
+        self.assertRegex(r.out, 
+                         r"(?m)^[\d:.]+  deny    read     cat\[\d+\] +\S*/secret/k  \(.*deny all .*; EACCES\)$")
         self.assertRegex(r.out.splitlines()[-1], r"end .*status 0; \d+ accesses, 1 refused; ")
         self.assertEqual(r.out, self.log(input=open(rec, encoding="utf-8").read()).out)
 
@@ -380,7 +386,8 @@ class Offers(LogCase):
         self.assert_status(r, 0)
         with open(out, encoding="utf-8") as f:
             table = re.search(r"(?s)What was refused.*?<tbody>(.*?)</tbody>", f.read())[1]
-        return [html.unescape(re.sub("<[^>]*>", "", row.split("<td>")[-1])).strip() for row in table.split("<tr>")[1:]]
+        cells = [row.split("<td>")[-1] for row in table.split("<tr>")[1:]]
+        return [html.unescape(re.sub("<[^>]*>", "", cell)).strip() for cell in cells]
 
     @case
     def what_is_offered_is_what_the_summary_of_the_run_would_offer(self):
@@ -389,14 +396,15 @@ class Offers(LogCase):
         os.mkdir(cwd)
         wide, never = "too wide for an option", "no option lifts a never"
         for paths, want in ((["/etc/x"], "--allow rw:/etc/x"), ([home + "/a b"], "--allow 'rw:~/a b'"),
-                            ([home], wide), (["/"], wide), ([os.path.dirname(home)], wide), ([cwd], "--allow rw:~/proj"),
+                            ([home], wide), (["/"], wide), ([os.path.dirname(home)], wide),
+                            ([cwd], "--allow rw:~/proj"),
                             ([home + "/.config"], wide), ([home + "/.config/x"], "--allow rw:~/.config/x")):
             self.assertEqual(self.offers(home, uid, cwd, *paths), [want], paths)
         self.assertEqual(self.offers(home, uid, cwd, "/x", rule="my:3", by="rule", rule_text="never all /x"), [never])
         self.assertEqual(self.offers(home, uid, cwd, "/x", rule="--deny all:/x", by="rule", rule_text="deny all /x"),
                          ["leave out the option"])
-        self.assertEqual(self.offers(home, uid, cwd, home + "/.ssh/id", op="read", rule="credentials:7", by="rule",
-                                     rule_text="deny all ~/.ssh"), ["--allow read:~/.ssh/id may hold secrets"])
+        self.assertEqual(self.offers(home, uid, cwd, home + "/.ssh/id", op="read", rule="credentials:7",
+                                     by="rule", rule_text="deny all ~/.ssh"), ["--allow read:~/.ssh/id may hold secrets"])
         self.assertEqual(self.offers(home, uid, cwd, "/x", by="error"), [""])
 
     @case
@@ -418,8 +426,10 @@ class Offers(LogCase):
     @case
     def the_record_of_another_user_is_judged_by_that_users_home(self):
         home, uid = self.dir, 54321
-        for path, want in (("/home/zed/.config", "too wide for an option"), ("/home/zed", "too wide for an option"),
-                           ("/home/zed/.config/x", "--allow rw:/home/zed/.config/x"), ("/home/zed/w", "--allow rw:/home/zed/w"),
+        wide = "too wide for an option"
+        for path, want in (("/home/zed/.config", wide), ("/home/zed", wide),
+                           ("/home/zed/.config/x", "--allow rw:/home/zed/.config/x"),
+                           ("/home/zed/w", "--allow rw:/home/zed/w"),
                            (home + "/x", "--allow rw:%s/x" % home)):
             self.assertEqual(self.offers(home, uid, "/home/zed/w", path), [want], path)
 
@@ -599,7 +609,8 @@ class Browser(LogCase):
         r = self.dom(control)
         self.assertIn("data-marker=", r.out, r)
         r = self.dom(os.path.join(self.root, "page.html"))
-        self.assertNotIn("data-marker=", re.sub(r"<[^>]*>|[^<>]+", lambda m: m[0] if m[0][0] == "<" else "", r.out), r)
+        tags = "".join(re.findall(r"<[^>]*>", r.out))
+        self.assertNotIn("data-marker=", tags)
         self.assertNotIn("data-marker", r.out[:r.out.index(">", r.out.index("<html")) + 1])
         # Its own script ran, its style was taken.
         self.assertIn('<input type="search"', r.out)
@@ -612,3 +623,56 @@ class Browser(LogCase):
         r = self.dom(tampered)
         self.assertNotIn("data-marker", r.out[:r.out.index(">", r.out.index("<html")) + 1])
         self.assertIn("Content Security Policy", r.err)
+
+    @case
+    def it_can_be_sorted_and_filtered_and_fits_its_window(self):
+        self.put("a", "a\n")
+        self.put("secret/k", "k\n")
+        rec = self.record("cat a; cat secret/k; echo x >out; true")
+        r, text = self.page(rec)
+        self.assert_status(r, 0)
+        probe = """<script>
+            const tell = (k, v) => document.documentElement.setAttribute("data-" + k, v);
+            const table = document.querySelector(".filter + .scroll table");
+            const column = i => [...table.tBodies[0].rows].filter(r => !r.hidden).map(r => r.cells[i].textContent);
+            const input = document.querySelector(".filter input");
+            const sorted = (a, up) => a.every((x, i) => !i || (up ? a[i - 1] <= x : a[i - 1] >= x));
+            tell("rows", column(0).length);
+            table.tHead.rows[0].cells[3].click();
+            tell("up", sorted(column(3), true));
+            table.tHead.rows[0].cells[3].click();
+            tell("down", sorted(column(3), false));
+            input.value = "DENY secret";
+            input.dispatchEvent(new Event("input"));
+            tell("filtered", column(3).join());
+            tell("count", document.querySelector(".filter span").textContent);
+            const svg = document.querySelector("svg").getBoundingClientRect();
+            tell("picture", svg.width > 300 && svg.height > 80);
+            tell("wide", document.documentElement.scrollWidth > document.documentElement.clientWidth);
+            tell("tree", document.querySelectorAll(".tree details[open] li").length);
+            </script>"""
+        path = os.path.join(self.root, "probed.html")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(re.sub(r"<meta http-equiv[^>]*>", "", text).replace("</body>", probe + "</body>"))
+        r = self.dom(path)
+        told = dict(re.findall(r'data-(\w+)="([^"]*)"', r.out[:r.out.index("<head>")]))
+        rows = Page(text).rows
+        self.assertGreater(int(told["rows"]), 10)
+        self.assertLess(int(told["rows"]), rows)
+        self.assertEqual((told["up"], told["down"], told["picture"], told["wide"]),
+                         ("true", "true", "true", "false"))
+        self.assertTrue(told["filtered"].endswith("/secret/k"), told)
+        self.assertRegex(told["count"], r"^1 of %s rows$" % told["rows"])
+        self.assertGreaterEqual(int(told["tree"]), 2)
+
+    @case
+    def without_scripts_all_is_there(self):
+        r, text = self.page(self.record("cat /dev/null; true"))
+        path = os.path.join(self.root, "still.html")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(re.sub("script-src '[^']*'", "script-src 'none'", text))
+        r = self.dom(path)
+        self.assertNotIn('<input type="search"', r.out)
+        self.assertEqual(Page(r.out).rows, Page(text).rows)
+        self.assertEqual(Page(r.out).details, Page(text).details)
+        self.assertIn("<svg", r.out)
