@@ -309,6 +309,20 @@ class Runs(BenchCase):
             self.assertIn(word, r.out)
 
 
+class Instructions(BenchCase):
+    @case
+    def no_stage_takes_many_more_instructions_than_it_did(self):
+        """A benchmark without a clock: bounds are half as much again as what was counted, or more."""
+        script = os.path.join(TOP, "perf/instructions")
+        if not os.path.exists(script) or not os.path.exists(os.path.join(BUILD, "bench/steps")):
+            self.skip("perf/ or the programs of bench/ are not beside this build")
+        if not shutil.which("valgrind"):
+            self.skip("valgrind is not installed")
+        r = self._run([sys.executable, "-B", script, "--build", BUILD, "--check"], timeout=240)
+        self.assert_status(r, 0)
+        self.assertEqual(len(re.findall(r" ok$", r.out, re.M)), 8, r)
+
+
 class Words(BenchCase):
     def options(self, command):
         text = self.bench(command, "--help").out
@@ -358,4 +372,4 @@ class Words(BenchCase):
 
 
 if LAYERS != "auto":  # it measures all modes itself: once is enough
-    del Compare, Page, Statistics, Runs, Words
+    del Compare, Page, Statistics, Runs, Instructions, Words
