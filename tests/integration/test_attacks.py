@@ -5,7 +5,7 @@ import glob
 import os
 import subprocess
 
-from harness import LAYERS, PROGRAMS, SluiceCase, add_cases, tree_of
+from harness import LAYERS, PROGRAMS, SLUICE, Result, SluiceCase, add_cases, tree_of
 
 HELD, ESCAPED, CANNOT = 0, 1, 77
 
@@ -107,3 +107,42 @@ for binary_, names_ in all_attacks():
     add_cases(Attacks, names_, lambda self, n, b=binary_: self.attack(b, n, HOLE), "denies_beside_a_hole_%s_" % short)
     if LAYERS == "auto":
         add_cases(Attacks, names_, lambda self, n, b=binary_: self.attack(b, n, GLOB), "denies_by_a_glob_%s_" % short)
+
+
+# Rules that come while the command runs: the kernel has granted all of the tree by then.
+RULES_LATER = ("deny all {dir}/no {dir}/later {dir}/tree/inner", "deny w {dir}/ro")
+
+
+class LaterAttacks(Attack):
+    """The same, but the refusals are added to a run that began without them."""
+
+    def rule(self, *words):
+        return subprocess.run([SLUICE, "rule", *words], env=self.environment(), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=30, check=False)
+
+    def sluice(self, *argv, policy=None, options=(), record=False, **how):
+        name = "later%d" % os.getpid()
+        script = 'echo ready; read go; exec "$@"'
+        process = self.start(self.sluice_argv("sh", "-c", script, "sh", *argv, policy=policy,
+                                              options=["--name", name, *options]),
+                             stdin=subprocess.PIPE, **how)
+        try:
+            self.assertEqual(process.stdout.readline(), "ready\n")
+            self.wait_for("the control socket", lambda: self.rule("list", name).returncode == 0)
+            for rule in RULES_LATER:
+                added = self.rule("add", name, *rule.replace("{dir}", self.dir).split())
+                self.assertEqual(added.returncode, 0, added)
+            out, err = process.communicate("go\n", timeout=60)
+        finally:
+            if process.returncode is None:
+                self.kill_session(process)
+                process.communicate()
+        return Result(list(argv), process.returncode, out, err, 0.0, None)
+
+
+# Not what was open before, nor executing: that is the kernel's, and the manual says so.
+for binary_, names_ in all_attacks():
+    if binary_ in ("attack_race", "attack_names"):
+        add_cases(LaterAttacks, [n for n in names_ if "exec" not in n],
+                  lambda self, n, b=binary_: self.attack(b, n, "{base}\nallow all {dir}\n"),
+                  "denies_by_later_rules_%s_" % binary_[len("attack_"):])
