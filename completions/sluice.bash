@@ -69,7 +69,7 @@ _sluice_value()
 		;;
 	--report) words="all writes none" ;;
 	--layers) words="auto emulate" ;;
-	--prompt) words="tty none" ;;
+	--prompt) words="tty socket none exec:" ;;
 	--on-death) words="warden ptrace" ;;
 	--backend) words="auto uring epoll" ;;
 	--type) words="start access exec fork exit ask lost end" ;;
@@ -78,6 +78,12 @@ _sluice_value()
 	--group) words="path dir exe op rule" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
+}
+
+# Pids of runs.
+_sluice_runs()
+{
+	sluice ps 2>/dev/null | awk 'NR > 1 { print $1 }'
 }
 
 # The command that is run completes as it would without sluice; it is the word $1 of the line.
@@ -111,7 +117,7 @@ _sluice()
 	last=$((${#words[@]} - 1))
 	cur=${words[last]}
 	if ((last == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run explain trace learn log doctor help --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run explain trace learn log ask ps rule doctor help --help --version" -- "$cur")
 		return
 	fi
 	for ((i = 2; i < last; i++)); do
@@ -151,6 +157,22 @@ _sluice()
 			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
 		fi
 		;;
+	ps) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur") ;;
+	ask) mapfile -t COMPREPLY < <(compgen -W "--help" -- "$cur") ;;
+	rule)
+		if ((last == 2)); then
+			mapfile -t COMPREPLY < <(compgen -W "list add remove --help" -- "$cur")
+		elif [[ ${words[last - 1]} =~ ^(allow|ask|deny|never)$ ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$ops ro rx w rw all" -- "$cur")
+		elif [[ ${words[2]} == add && $last -le 4 && ! ${words[3]} =~ ^(allow|ask|deny|never)$ ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "allow ask deny never $( ((last == 3)) && _sluice_runs)" -- "$cur")
+		elif [[ ${words[2]} == add ]]; then
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		else
+			mapfile -t COMPREPLY < <(compgen -W "$(_sluice_runs) --json" -- "$cur")
+		fi
+		;;
 	explain)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$policy_options --plan -v --help" -- "$cur")
@@ -177,7 +199,7 @@ _sluice()
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run explain trace learn log doctor" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run explain trace learn log ask ps rule doctor" -- "$cur") ;;
 	doctor) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur") ;;
 	esac
 }

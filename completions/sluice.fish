@@ -81,6 +81,9 @@ complete -c sluice -n __fish_use_subcommand -a explain -d 'Say what a policy dec
 complete -c sluice -n __fish_use_subcommand -a trace -d 'Say what a command touches'
 complete -c sluice -n __fish_use_subcommand -a learn -d 'Make a policy of records'
 complete -c sluice -n __fish_use_subcommand -a log -d 'Show what is in a record'
+complete -c sluice -n __fish_use_subcommand -a ask -d 'Answer the questions of all runs'
+complete -c sluice -n __fish_use_subcommand -a ps -d 'List what runs'
+complete -c sluice -n __fish_use_subcommand -a rule -d 'List, add and remove rules of a run'
 complete -c sluice -n __fish_use_subcommand -a doctor -d 'Say what this kernel can do'
 complete -c sluice -n __fish_use_subcommand -a help -d 'The options of a command'
 complete -c sluice -n __fish_use_subcommand -l version -d 'Show the version'
@@ -95,7 +98,7 @@ complete -c sluice -n $policy -l never -x -a '(__sluice_rules)' -d 'Add a rule f
 complete -c sluice -n $policy -l report -x -a 'all writes none' -d 'Which refusals to watch'
 complete -c sluice -n $policy -l layers -x -a 'auto emulate' -d 'Who enforces'
 
-complete -c sluice -n $run -l prompt -x -a 'tty none' -d 'Where ask rules ask'
+complete -c sluice -n $run -l prompt -x -a 'tty socket none exec:' -d 'Who answers ask rules'
 complete -c sluice -n $run -l prompt-timeout -x -d 'Seconds until a question is a no'
 complete -c sluice -n $run -l on-death -x -a 'warden ptrace' -d 'Who ends the command when sluice dies'
 complete -c sluice -n $run -l record -r -F -d 'Write each access as a line of JSON'
@@ -126,11 +129,18 @@ complete -c sluice -n $explain -s v -d 'Show all'
 complete -c sluice -n $explain -l plan -d 'Which layer enforces each rule'
 complete -c sluice -n $explain -a 'read list write create delete exec meta stat connect bind'
 complete -c sluice -n $explain -F
-complete -c sluice -n '__fish_seen_subcommand_from help' -a 'run explain trace learn log doctor'
+complete -c sluice -n '__fish_seen_subcommand_from help' -a 'run explain trace learn log ask ps rule doctor'
 set -l learn '__fish_seen_subcommand_from learn; and not __fish_seen_subcommand_from run trace'
 complete -c sluice -n $learn -s o -r -F -d 'Write there'
 complete -c sluice -n $learn -l incomplete -d 'Take records that are not complete'
 complete -c sluice -n $learn -F
+complete -c sluice -n '__fish_seen_subcommand_from ps; and not __fish_seen_subcommand_from run' -l json -d 'The status of each run as JSON'
+set -l rule '__fish_seen_subcommand_from rule; and not __fish_seen_subcommand_from run trace'
+complete -c sluice -n "$rule; and not __fish_seen_subcommand_from list add remove" -a 'list add remove'
+complete -c sluice -n "$rule; and __fish_seen_subcommand_from list" -l json -d 'As JSON'
+complete -c sluice -n "$rule; and __fish_seen_subcommand_from list add remove" -a "(sluice ps 2>/dev/null | awk 'NR > 1 { print \$1 }')"
+complete -c sluice -n "$rule; and __fish_seen_subcommand_from add" -a 'allow ask deny never'
+complete -c sluice -n "$rule; and __fish_seen_subcommand_from allow ask deny never" -F
 complete -c sluice -n '__fish_seen_subcommand_from doctor' -l json -d 'One JSON object'
 
 set -l log '__fish_seen_subcommand_from log; and not __fish_seen_subcommand_from run'

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A change makes a whole new policy and plan, which take the place of the old ones at once; a request that has begun
- * goes on with those that it started with, but is judged anew before it acts late. Old ones are kept until the end of
- * the run: refusals in the summary and questions point into them. So changes are counted.
+ * A change makes a whole new policy and plan, which take the place of the old ones at once; a request that
+ * has begun goes on with those that it started with, but is judged anew before it acts late. Old ones are
+ * kept until the end of the run: refusals in the summary and questions point into them. So changes are
+ * counted.
  *
- * The new plan has the grants and traps of the first: those are in the kernel. Where a rule refuses what a grant
- * gives, no call may be continued any more (ruleset.loosened): the target could race it to the refused place. All is
- * then emulated, as without Landlock, until the rule is removed.
+ * The new plan has the grants and traps of the first: those are in the kernel. Where a rule refuses what a
+ * grant gives, no call may be continued any more (ruleset.loosened): the target could race it to the refused
+ * place. All is then emulated, as without Landlock, until the rule is removed.
  */
 #include "core/runtime.h"
 
@@ -37,7 +38,8 @@ struct runtime {
 	unsigned n_lines, n_changes;
 };
 
-int runtime_new(struct supervisor *sup, const struct ruleset *base, const struct plan_caps *caps, struct runtime **ret)
+int runtime_new(struct supervisor *sup, const struct ruleset *base, const struct plan_caps *caps,
+		struct runtime **ret)
 {
 	struct runtime *rt = calloc(1, sizeof(*rt));
 
@@ -47,8 +49,8 @@ int runtime_new(struct supervisor *sup, const struct ruleset *base, const struct
 	rt->base = base;
 	rt->caps = *caps;
 	rt->caps.lines = false;
-	/* Of a new plan only the names count: what the kernel could have been told does not matter any more, and what it
-	 * could not be told is no reason to refuse. */
+	/* Of a new plan only the names count: what the kernel could have been told does not matter any more,
+	 * and what it could not be told is no reason to refuse. */
 	rt->caps.landlock_abi = 0;
 	*ret = rt;
 	return 0;
@@ -102,8 +104,9 @@ static bool meets_grant(const struct grant *grants, size_t n, uint64_t rights, c
 	for (size_t i = 0; i < n; i++) {
 		const struct grant *g = &grants[i];
 
-		if ((g->rights & rights) && (is_at_or_beneath(g->path, g->len, name->prefix, name->prefix_len) ||
-					     is_at_or_beneath(name->prefix, name->prefix_len, g->path, g->len)))
+		if ((g->rights & rights) &&
+		    (is_at_or_beneath(g->path, g->len, name->prefix, name->prefix_len) ||
+		     is_at_or_beneath(name->prefix, name->prefix_len, g->path, g->len)))
 			return true;
 	}
 	return false;
@@ -146,7 +149,8 @@ static int check_strict(struct check *c, enum op op, const struct pattern *name)
 
 	if (!explain_is_trapped(plan, op) && (granted || !known))
 		return refuse(c->error, c->line, op,
-			      known ? "the kernel has granted it to the command, and this run does not watch it: start it "
+			      known ? "the kernel has granted it to the command, and this run does not watch "
+				      "it: start it "
 				      "anew with this rule"
 				    : "this run does not watch such calls: start it anew with this rule");
 	if (!granted)
@@ -155,7 +159,8 @@ static int check_strict(struct check *c, enum op op, const struct pattern *name)
 		c->loosens = true;
 	} else if (!c->exec_noted) {
 		c->exec_noted = true;
-		text_puts(c->notes, "the kernel lets the command execute there by itself: an exec that is seen is refused, "
+		text_puts(c->notes, "the kernel lets the command execute there by itself: an exec that is "
+				    "seen is refused, "
 				    "but a command that swaps names while it asks can get past\n");
 	}
 	return 0;
@@ -171,14 +176,18 @@ static int check_grant(struct check *c, enum op op, const struct pattern *name, 
 
 	if (known && op == OP_EXEC && !is_granted(plan->baseline, plan->n_baseline, least, name))
 		return refuse(c->error, c->line, op,
-			      "the kernel lets the command execute only what could be executed when the run started");
+			      "the kernel lets the command execute only what could be executed when the run "
+			      "started");
 	if (known && op != OP_EXEC && !is_granted(plan->upper, plan->n_upper, least, name))
 		return refuse(c->error, c->line, op,
-			      "it lies beyond what sluice's own workers were confined to when the run started: start it "
+			      "it lies beyond what sluice's own workers were confined to when the run "
+			      "started: start it "
 			      "anew with this rule");
-	if (!asks && known && !explain_is_trapped(plan, op) && !is_granted(plan->baseline, plan->n_baseline, least, name))
+	if (!asks && known && !explain_is_trapped(plan, op) &&
+	    !is_granted(plan->baseline, plan->n_baseline, least, name))
 		return refuse(c->error, c->line, op,
-			      "the kernel refuses it, and this run does not watch it: start it anew with this rule");
+			      "the kernel refuses it, and this run does not watch it: start it anew with "
+			      "this rule");
 	return 0;
 }
 
@@ -189,7 +198,8 @@ static int check_net(struct check *c, const struct rule *rule)
 			continue;
 		if (!c->plan->inet_sockets && rule->action == ACTION_ALLOW)
 			return refuse(c->error, c->line, op,
-				      "the kernel lets the command make no internet sockets: start it anew with this rule");
+				      "the kernel lets the command make no internet sockets: start it anew "
+				      "with this rule");
 		if (c->plan->inet_sockets && rule->action != ACTION_ALLOW && !explain_is_trapped(c->plan, op))
 			return refuse(c->error, c->line, op,
 				      "this run does not watch such calls: start it anew with this rule");
@@ -210,7 +220,8 @@ static int check_rule(struct check *c, const struct rule *rule)
 	if (rule->net != NET_NONE)
 		return check_net(c, rule);
 	if (rule->action == ACTION_ALLOW && rule->n_names > 1) {
-		snprintf(c->error->text, sizeof(c->error->text), "%s: is a symbolic link: name what it leads to", c->line);
+		snprintf(c->error->text, sizeof(c->error->text),
+			 "%s: is a symbolic link: name what it leads to", c->line);
 		return -EINVAL;
 	}
 	for (unsigned i = 0; i < rule->n_names && r == 0; i++) {
@@ -253,7 +264,8 @@ static struct policy *make_policy(const struct runtime *rt, struct policy_error 
 	put_lines(rt, &text);
 	resolve_literal_forget();
 	if (p && !text.failed)
-		r = policy_add_text(p, RUNTIME_FILE, RANK_ANSWER, text.data ? text.data : "", text.len, ret_error);
+		r = policy_add_text(p, RUNTIME_FILE, RANK_ANSWER, text.data ? text.data : "", text.len,
+				    ret_error);
 	if (r == 0)
 		r = policy_finish(p, ret_error);
 	text_done(&text);
@@ -337,10 +349,11 @@ static void judge_what_is_seen(struct plan *plan, opset ops)
 		enum op op;
 		enum call_class class;
 	} calls[] = {
-		{OP_READ, CALL_OPEN}, {OP_LIST, CALL_OPEN}, {OP_LIST, CALL_WATCH}, {OP_WRITE, CALL_OPEN},
-		{OP_WRITE, CALL_TRUNCATE}, {OP_CREATE, CALL_OPEN}, {OP_CREATE, CALL_NAME}, {OP_CREATE, CALL_BIND},
-		{OP_DELETE, CALL_NAME}, {OP_EXEC, CALL_EXEC}, {OP_META, CALL_META}, {OP_STAT, CALL_STAT},
-		{OP_STAT, CALL_WATCH}, {OP_CONNECT, CALL_CONNECT}, {OP_BIND, CALL_BIND},
+		{OP_READ, CALL_OPEN},	{OP_LIST, CALL_OPEN},	    {OP_LIST, CALL_WATCH},
+		{OP_WRITE, CALL_OPEN},	{OP_WRITE, CALL_TRUNCATE},  {OP_CREATE, CALL_OPEN},
+		{OP_CREATE, CALL_NAME}, {OP_CREATE, CALL_BIND},	    {OP_DELETE, CALL_NAME},
+		{OP_EXEC, CALL_EXEC},	{OP_META, CALL_META},	    {OP_STAT, CALL_STAT},
+		{OP_STAT, CALL_WATCH},	{OP_CONNECT, CALL_CONNECT}, {OP_BIND, CALL_BIND},
 	};
 
 	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
@@ -363,8 +376,8 @@ static void publish(struct runtime *rt, struct generation *g)
 		ask_again(rt->sup->asker);
 }
 
-/* Check the rules as they are in RT now, and put them into force. CHECKED: the number of the one whose notes are
- * wanted, or 0. */
+/* Check the rules as they are in RT now, and put them into force. CHECKED: the number of the one whose notes
+ * are wanted, or 0. */
 static int renew(struct runtime *rt, unsigned checked, struct text *notes, struct policy_error *ret_error)
 {
 	struct check c = {.plan = rt->base->plan, .error = ret_error};
@@ -376,8 +389,10 @@ static int renew(struct runtime *rt, unsigned checked, struct text *notes, struc
 
 	policy_rules(rt->base->policy, &first);
 	if (rt->n_changes == CHANGES_MAX) {
-		snprintf(ret_error->text, sizeof(ret_error->text), "the rules of this run were changed %d times, that is all "
-			 "that is possible: start it anew with the rules that it should have", CHANGES_MAX);
+		snprintf(ret_error->text, sizeof(ret_error->text),
+			 "the rules of this run were changed %d times, that is all "
+			 "that is possible: start it anew with the rules that it should have",
+			 CHANGES_MAX);
 		r = -ENOSPC;
 	} else if (g && (g->policy = make_policy(rt, ret_error))) {
 		r = 0;
@@ -411,7 +426,8 @@ static int renew(struct runtime *rt, unsigned checked, struct text *notes, struc
 	}
 	g->rules.loosened = c.loosens;
 	if (c.loosens && checked)
-		text_puts(notes, "the kernel grants some of it to the command: what is open stays open, and from now on "
+		text_puts(notes, "the kernel grants some of it to the command: what is open stays open, and "
+				 "from now on "
 				 "sluice carries out the calls that it watches itself, which is slower\n");
 	publish(rt, g);
 	return 0;
@@ -431,12 +447,14 @@ static int check_line(const char *line, struct policy_error *e)
 		if (strlen(action_names[i]) != len || memcmp(line, action_names[i], len) != 0)
 			continue;
 		if (strncmp(rest, "call", 4) == 0 && (!rest[4] || rest[4] == ' ' || rest[4] == '\t')) {
-			snprintf(e->text, sizeof(e->text), "the filter is in force already: allow call is for the start of a run");
+			snprintf(e->text, sizeof(e->text),
+				 "the filter is in force already: allow call is for the start of a run");
 			return -EINVAL;
 		}
 		return 0;
 	}
-	snprintf(e->text, sizeof(e->text), "a rule begins with allow, ask, deny or never, as in: deny read ~/.netrc");
+	snprintf(e->text, sizeof(e->text),
+		 "a rule begins with allow, ask, deny or never, as in: deny read ~/.netrc");
 	return -EINVAL;
 }
 
@@ -476,7 +494,8 @@ int runtime_remove(struct runtime *rt, unsigned number, struct policy_error *ret
 	int r;
 
 	if (number == 0 || number > rt->n_lines || !rt->lines[number - 1]) {
-		snprintf(ret_error->text, sizeof(ret_error->text), "there is no rule %u: sluice rule list shows them", number);
+		snprintf(ret_error->text, sizeof(ret_error->text),
+			 "there is no rule %u: sluice rule list shows them", number);
 		return -ENOENT;
 	}
 	line = rt->lines[number - 1];
@@ -491,7 +510,8 @@ int runtime_remove(struct runtime *rt, unsigned number, struct policy_error *ret
 	return 0;
 }
 
-void runtime_each(const struct runtime *rt, void (*each)(void *ctx, unsigned number, const char *line), void *ctx)
+void runtime_each(const struct runtime *rt, void (*each)(void *ctx, unsigned number, const char *line),
+		  void *ctx)
 {
 	for (unsigned i = 0; i < rt->n_lines; i++)
 		if (rt->lines[i])

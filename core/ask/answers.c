@@ -31,7 +31,7 @@ struct remembered {
 struct answers {
 	/* immutable */
 	char *file, *home;
-	const char *shown; /* the last component of file */
+	const char *shown;     /* the last component of file */
 	struct policy *always; /* NULL: none */
 	/* the owner's */
 	struct remembered *items;
@@ -104,15 +104,20 @@ static int open_file(const char *file, struct stat *ret_st)
 	return take_fd(&fd);
 }
 
-static struct policy *parse(const struct answers *a, const char *text, size_t len, struct policy_error *ret_error)
+static struct policy *parse(const struct answers *a, const char *text, size_t len,
+			    struct policy_error *ret_error)
 {
 	const struct policy_host host = {
-		.ctx = (void *)(uintptr_t)a, .get_variable = get_variable, .home_of = home_of, .resolve = keep_name,
+		.ctx = (void *)(uintptr_t)a,
+		.get_variable = get_variable,
+		.home_of = home_of,
+		.resolve = keep_name,
 	};
 	struct policy *p = policy_new(&host);
 
 	snprintf(ret_error->text, sizeof(ret_error->text), "%s: out of memory", a->shown);
-	if (p && policy_add_text(p, a->shown, RANK_USER, text, len, ret_error) == 0 && policy_finish(p, ret_error) == 0)
+	if (p && policy_add_text(p, a->shown, RANK_USER, text, len, ret_error) == 0 &&
+	    policy_finish(p, ret_error) == 0)
 		return p;
 	policy_free(p);
 	return NULL;
@@ -131,7 +136,9 @@ static int load(struct answers *a, char **ret_warning)
 	if (fd == -ENOENT || fd == -ENOTDIR)
 		return 0;
 	if (fd == -EPERM || fd == -ELOOP)
-		return asprintf(ret_warning, "%s: is not a file that only you can write", a->file) < 0 ? -ENOMEM : 0;
+		return asprintf(ret_warning, "%s: is not a file that only you can write", a->file) < 0
+			       ? -ENOMEM
+			       : 0;
 	r = fd < 0 ? fd : read_all(fd, &text, &len);
 	if (r < 0)
 		return asprintf(ret_warning, "%s: %s", a->file, strerror(-r)) < 0 ? -ENOMEM : 0;
@@ -188,8 +195,8 @@ static bool is_beneath(const char *path, size_t len, const char *dir, size_t dir
 	return len > dir_len && memcmp(path, dir, dir_len) == 0 && path[dir_len] == '/';
 }
 
-/* Another rule asks again: who wrote it meant what lies there to be asked about. Rules are compared by what they
- * say, since the same one is at another place after the rules have changed. */
+/* Another rule asks again: who wrote it meant what lies there to be asked about. Rules are compared by what
+ * they say, since the same one is at another place after the rules have changed. */
 static bool is_answer_to(const struct remembered *r, const struct question *q)
 {
 	if (r->op != q->op)
@@ -239,9 +246,15 @@ void answers_remember(struct answers *a, const struct question *q, const char *d
 	if (!copy)
 		return;
 	a->items[a->n++] = (struct remembered){
-		.number = ++a->last_number, .op = q->op, .path = copy, .len = len, .beneath = dir != NULL, .yes = yes,
+		.number = ++a->last_number,
+		.op = q->op,
+		.path = copy,
+		.len = len,
+		.beneath = dir != NULL,
+		.yes = yes,
 		/* The policy outlives the asker. */
-		.rule_file = q->rule ? q->rule->file : NULL, .rule_text = q->rule ? q->rule->text : NULL,
+		.rule_file = q->rule ? q->rule->file : NULL,
+		.rule_text = q->rule ? q->rule->text : NULL,
 		.rule_line = q->rule ? q->rule->line : 0,
 	};
 }
@@ -259,7 +272,8 @@ static bool put_word(const struct answers *a, struct text *out, const char *path
 	return true;
 }
 
-void answers_each(const struct answers *a, void (*each)(void *ctx, unsigned number, const char *line), void *ctx)
+void answers_each(const struct answers *a, void (*each)(void *ctx, unsigned number, const char *line),
+		  void *ctx)
 {
 	struct text line = {0};
 
@@ -295,7 +309,8 @@ bool answers_line(const struct answers *a, struct text *out, const struct questi
 	if (!a->file || !q->path_len || q->path[0] != '/' || q->path_len >= 4096)
 		return false;
 	/* Who may make a file may fill it: that was one question. */
-	text_printf(out, "%s %s ", yes ? "allow" : "deny", q->op == OP_CREATE && yes ? "write,create" : op_names[q->op]);
+	text_printf(out, "%s %s ", yes ? "allow" : "deny",
+		    q->op == OP_CREATE && yes ? "write,create" : op_names[q->op]);
 	return put_word(a, out, q->path, q->path_len) && !out->failed;
 }
 
@@ -380,9 +395,10 @@ static int sync_dir(const char *file)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* What the file says by now: another run may have added to it. 1: the same, 0: nothing, -EEXIST: the opposite.
- * A file that can't be read as a policy gets no further lines. */
-static int said_already(const struct answers *a, const char *text, size_t len, const struct question *q, bool yes)
+/* What the file says by now: another run may have added to it. 1: the same, 0: nothing, -EEXIST: the
+ * opposite. A file that can't be read as a policy gets no further lines. */
+static int said_already(const struct answers *a, const char *text, size_t len, const struct question *q,
+			bool yes)
 {
 	struct policy_error error;
 	struct policy *p = parse(a, text, len, &error);

@@ -23,14 +23,15 @@ struct known_answer {
 };
 bool answers_find(const struct answers *a, const struct question *q, struct known_answer *ret);
 
-/* Remember for the run: for this path, or, with DIR, for all beneath it that RULE asks about. Not remembered if
- * memory is short: asked again then. */
+/* Remember for the run: for this path, or, with DIR, for all beneath it that RULE asks about. Not remembered
+ * if memory is short: asked again then. */
 void answers_remember(struct answers *a, const struct question *q, const char *dir, bool yes);
-void answers_each(const struct answers *a, void (*each)(void *ctx, unsigned number, const char *line), void *ctx);
+void answers_each(const struct answers *a, void (*each)(void *ctx, unsigned number, const char *line),
+		  void *ctx);
 int answers_forget(struct answers *a, unsigned number);
 
 /* The line that answers Q for always. False: it can't be written as one. */
 bool answers_line(const struct answers *a, struct text *out, const struct question *q, bool yes);
-/* Append that line to the file, atomically: a new file takes the old one's place. 0 or -errno; -EEXIST: the file says
- * the opposite by now. Reads nothing but the immutable part of A, so no lock is needed. */
+/* Append that line to the file, atomically: a new file takes the old one's place. 0 or -errno; -EEXIST: the
+ * file says the opposite by now. Reads nothing but the immutable part of A, so no lock is needed. */
 int answers_append(const struct answers *a, const struct question *q, bool yes, const char *command);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The asker's life and thread: it shows questions on the terminal or runs a program for them, looks after those
- * that wait, and ends them. queue.c has the questions.
+ * The asker's life and thread: it shows questions on the terminal or runs a program for them, looks after
+ * those that wait, and ends them. queue.c has the questions.
  */
 #include "core/ask/queue.h"
 #include "core/cleanup.h"

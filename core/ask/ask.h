@@ -11,12 +11,14 @@
 #include <sys/types.h>
 
 enum answer {
-	ANSWER_NO, ANSWER_YES, ANSWER_TIMEOUT,
+	ANSWER_NO,
+	ANSWER_YES,
+	ANSWER_TIMEOUT,
 	ANSWER_NO_TERMINAL, /* nobody could be asked */
 	ANSWER_END_TREE,
-	ANSWER_FLOOD,       /* too many questions */
-	ANSWER_AGAIN,       /* the rules are others now: judge anew */
-	ANSWER_GONE,        /* only of decisions: nobody waits any more, or it became part of another question */
+	ANSWER_FLOOD, /* too many questions */
+	ANSWER_AGAIN, /* the rules are others now: judge anew */
+	ANSWER_GONE,  /* only of decisions: nobody waits any more, or it became part of another question */
 	ANSWER_COUNT
 };
 
@@ -31,8 +33,8 @@ struct question {
 	size_t path_len;
 	const struct rule *rule;
 	pid_t pid, tid;
-	const char *exe, *argv;  /* kernel's word and the process's own claim; may be NULL */
-	const char *ancestors;   /* ", started by make (12)", escaped; NULL: found when it is first needed */
+	const char *exe, *argv; /* kernel's word and the process's own claim; may be NULL */
+	const char *ancestors;	/* ", started by make (12)", escaped; NULL: found when it is first needed */
 	bool exists, is_dir;
 	uint64_t size;
 	uid_t owner;
@@ -41,13 +43,13 @@ struct question {
 
 /* What became of a question. */
 struct decision {
-	uint64_t seq;      /* counts from 1 */
+	uint64_t seq;	   /* counts from 1 */
 	uint64_t question; /* its number */
 	struct question q; /* valid during the call */
 	const char *dir;   /* of a question for a directory, else NULL */
 	enum answer answer;
 	enum ask_scope scope;
-	const char *by;    /* "terminal", "program", "client, pid 7", "answers.policy:3"; NULL: nobody */
+	const char *by; /* "terminal", "program", "client, pid 7", "answers.policy:3"; NULL: nobody */
 	uint64_t waited_us;
 	unsigned callers;
 };
@@ -56,13 +58,13 @@ enum ask_front { ASK_NOBODY, ASK_TERMINAL, ASK_CLIENTS, ASK_PROGRAM };
 
 struct asker;
 struct asker_config {
-	unsigned timeout_s;    /* 0: the default of 60 */
-	enum ask_front front;  /* terminal: clients may answer as well */
-	const char *program;   /* ASK_PROGRAM: an absolute path */
-	const char *answers;   /* the file of answers that hold always, or NULL */
-	const char *home;      /* for the lines in it, or NULL */
-	const char *command;   /* argv[0] of the command: goes into the comment there */
-	bool later;            /* nothing asks yet: no thread, no terminal before asker_begin() */
+	unsigned timeout_s;   /* 0: the default of 60 */
+	enum ask_front front; /* terminal: clients may answer as well */
+	const char *program;  /* ASK_PROGRAM: an absolute path */
+	const char *answers;  /* the file of answers that hold always, or NULL */
+	const char *home;     /* for the lines in it, or NULL */
+	const char *command;  /* argv[0] of the command: goes into the comment there */
+	bool later;	      /* nothing asks yet: no thread, no terminal before asker_begin() */
 	void (*end_tree)(void *ctx);
 	/* Something to tell clients: a question, or what became of one. Any thread, no lock is held. */
 	void (*changed)(void *ctx);
@@ -89,7 +91,8 @@ void asker_free(struct asker *a);
  * process may end that passes no asker_free() nor exit(). Async-signal-safe. */
 void asker_restore_terminal(void);
 
-/* The same for the warden, which outlives a SIGKILL of ours: the descriptor that it has to keep, or -EBADF. */
+/* The same for the warden, which outlives a SIGKILL of ours: the descriptor that it has to keep, or -EBADF.
+ */
 int asker_terminal(const struct asker *a);
 void asker_terminal_orphaned(int fd);
 
@@ -109,13 +112,13 @@ enum { ASK_NAMES_MAX = 8, ASK_LINE_MAX = 20000 };
 struct ask_view {
 	uint64_t number, nonce;
 	struct question q;
-	const char *dir;      /* one question for many names of this directory, or NULL */
-	const char *near;     /* the directory that SCOPE_DIR reaches */
+	const char *dir;	  /* one question for many names of this directory, or NULL */
+	const char *near;	  /* the directory that SCOPE_DIR reaches */
 	const char *const *names; /* of them, without the directory: the first ASK_NAMES_MAX */
 	unsigned n_names, n_paths;
-	unsigned offered;     /* bits (1 << enum ask_scope) */
+	unsigned offered;		/* bits (1 << enum ask_scope) */
 	const char *yes_line, *no_line; /* the rule that `always` writes; NULL if it is not offered */
-	int64_t left_ms;      /* until it is a no */
+	int64_t left_ms;		/* until it is a no */
 };
 
 /* Each question that waits and has a number above AFTER, oldest first. EACH must not call the asker. */
@@ -129,14 +132,15 @@ void ask_each_answer(struct asker *a, void (*each)(void *ctx, unsigned number, c
 int ask_forget(struct asker *a, unsigned number);
 
 struct ask_reply {
-	enum answer answer;   /* yes, no or end */
+	enum answer answer; /* yes, no or end */
 	enum ask_scope scope;
-	const char *line;     /* SCOPE_ALWAYS: the line that the user saw */
-	unsigned n_paths;     /* once, for a directory: how many names the user saw */
+	const char *line; /* SCOPE_ALWAYS: the line that the user saw */
+	unsigned n_paths; /* once, for a directory: how many names the user saw */
 	const char *by;
 };
 /* Answer a question. -ENOENT: there is no such question (any more); -EACCES: not its nonce; -EINVAL: this
- * answer is not offered; -ESTALE: there are more names by now; -EBUSY: somebody else's is just being written; else what prevented the writing. */
+ * answer is not offered; -ESTALE: there are more names by now; -EBUSY: somebody else's is just being written;
+ * else what prevented the writing. */
 int ask_answer(struct asker *a, uint64_t number, uint64_t nonce, const struct ask_reply *reply);
 /* How many clients would answer. */
 void ask_set_clients(struct asker *a, unsigned n);

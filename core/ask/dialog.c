@@ -135,7 +135,9 @@ static bool decide_key(struct dialog *d, int key)
 		return false;
 	}
 	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct ask_reply r = {.answer = keys[i].answer, .scope = keys[i].scope, .by = "terminal",
+		struct ask_reply r = {.answer = keys[i].answer,
+				      .scope = keys[i].scope,
+				      .by = "terminal",
 				      .n_paths = d->v.n_paths};
 
 		if (keys[i].key != key)
@@ -192,7 +194,8 @@ static bool converse(struct dialog *d)
 		int64_t now = ask_now_ms();
 		int key;
 
-		if (now - last > 4 * TICK_MS + GUARD_MS) /* stopped (^Z) in between: the user could not answer */
+		if (now - last >
+		    4 * TICK_MS + GUARD_MS) /* stopped (^Z) in between: the user could not answer */
 			d->deadline += now - last;
 		last = now;
 		if (is_over(d, &stop)) {
@@ -207,7 +210,8 @@ static bool converse(struct dialog *d)
 		key = terminal_key(d->a->terminal, d->a->wake_fd,
 				   d->deadline - now < TICK_MS ? (int)(d->deadline - now) : TICK_MS);
 		if (key > 0 && decide_key(d, key)) {
-			if (is_over(d, &stop) && !(d->g->outcome.by && strcmp(d->g->outcome.by, "terminal") == 0))
+			if (is_over(d, &stop) &&
+			    !(d->g->outcome.by && strcmp(d->g->outcome.by, "terminal") == 0))
 				show_outcome(d);
 			return true;
 		}
@@ -218,7 +222,8 @@ static bool converse(struct dialog *d)
 			continue;
 		}
 		/* After ^Z and fg the shell may have set the modes anew. */
-		if (key == -EAGAIN && terminal_is_free(d->a->terminal) && terminal_borrow(d->a->terminal) == 0)
+		if (key == -EAGAIN && terminal_is_free(d->a->terminal) &&
+		    terminal_borrow(d->a->terminal) == 0)
 			open_prompt(d);
 		if (key == -EIO || (key < 0 && !terminal_is_ours(d->a->terminal)))
 			return false;

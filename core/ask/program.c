@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * --prompt exec:CMD. The program is a child of the unconfined part of sluice: outside of the target's tree and of
- * its Landlock domain. It gets one question as JSON on its standard input and prints one answer.
+ * --prompt exec:CMD. The program is a child of the unconfined part of sluice: outside of the target's tree
+ * and of its Landlock domain. It gets one question as JSON on its standard input and prints one answer.
  *
- * Only an exit with status 0 and one whole answer counts. All else is a no: a crash, a time-out, other output.
+ * Only an exit with status 0 and one whole answer counts. All else is a no: a crash, a time-out, other
+ * output.
  */
 #include "core/ask/protocol.h"
 #include "core/ask/queue.h"
@@ -178,7 +179,8 @@ static void decide(struct asker *a, struct program *p, int wstatus)
 	if (o && protocol_answer(o, &answer) == 0) {
 		reply = answer.reply;
 		reply.by = "program";
-		/* The child was given the question itself: the count and the line are the ones that it saw. */
+		/* The child was given the question itself: the count and the line are the ones that it saw.
+		 */
 		if (ask_answer(a, p->g->number, p->g->nonce, &reply) == 0) {
 			protocol_free(o);
 			return;

@@ -17,9 +17,16 @@
 enum { ANCESTORS_MAX = 4 };
 
 static const char *const verbs[] = {
-	[OP_READ] = "read", [OP_LIST] = "list", [OP_WRITE] = "write", [OP_CREATE] = "create",
-	[OP_DELETE] = "delete", [OP_EXEC] = "execute", [OP_META] = "change the attributes of",
-	[OP_STAT] = "look at", [OP_CONNECT] = "connect to", [OP_BIND] = "bind",
+	[OP_READ] = "read",
+	[OP_LIST] = "list",
+	[OP_WRITE] = "write",
+	[OP_CREATE] = "create",
+	[OP_DELETE] = "delete",
+	[OP_EXEC] = "execute",
+	[OP_META] = "change the attributes of",
+	[OP_STAT] = "look at",
+	[OP_CONNECT] = "connect to",
+	[OP_BIND] = "bind",
 };
 static_assert(sizeof(verbs) / sizeof(verbs[0]) == OP_COUNT, "one verb an operation");
 
@@ -103,13 +110,16 @@ bool prompt_offers(const struct ask_view *v, enum answer answer, enum ask_scope 
 static void put_keys(struct text *out, const struct ask_view *v, enum answer answer, const char *keys)
 {
 	static const char *const words[] = {
-		[SCOPE_ONCE] = "", [SCOPE_RUN] = ", this run", [SCOPE_DIR] = ", this directory",
+		[SCOPE_ONCE] = "",
+		[SCOPE_RUN] = ", this run",
+		[SCOPE_DIR] = ", this directory",
 		[SCOPE_ALWAYS] = ", always",
 	};
 
 	for (unsigned scope = 0; scope < SCOPE_COUNT; scope++)
 		if (prompt_offers(v, answer, scope))
-			text_printf(out, "  %c %s%s", keys[scope], answer == ANSWER_YES ? "yes" : "no", words[scope]);
+			text_printf(out, "  %c %s%s", keys[scope], answer == ANSWER_YES ? "yes" : "no",
+				    words[scope]);
 }
 
 void prompt_keys(struct text *out, const struct ask_view *v, unsigned seconds)
@@ -126,10 +136,12 @@ void prompt_help(struct text *out, const struct ask_view *v)
 		[SCOPE_ONCE] = {"\n  y  allow it this once\n", "  n  refuse it this once\n"},
 		[SCOPE_RUN] = {"  r  allow this operation on this path until the command has ended\n",
 			       "  N  refuse this operation on this path until the command has ended\n"},
-		[SCOPE_DIR] = {"  d  allow this operation on all that the same rule asks about in the directory\n"
-			       "     and beneath it, until the command has ended\n",
-			       "  D  refuse the same\n"},
-		[SCOPE_ALWAYS] = {"  a  allow it now and in later runs: shows the line, wants a second a, and writes it\n"
+		[SCOPE_DIR] =
+			{"  d  allow this operation on all that the same rule asks about in the directory\n"
+			 "     and beneath it, until the command has ended\n",
+			 "  D  refuse the same\n"},
+		[SCOPE_ALWAYS] = {"  a  allow it now and in later runs: shows the line, wants a second a, "
+				  "and writes it\n"
 				  "     to your answers.policy\n",
 				  "  A  refuse it now and in later runs, in the same way\n"},
 	};
@@ -138,8 +150,9 @@ void prompt_help(struct text *out, const struct ask_view *v)
 		for (unsigned scope = 0; scope < SCOPE_COUNT; scope++)
 			if (prompt_offers(v, no ? ANSWER_NO : ANSWER_YES, scope))
 				text_puts(out, lines[scope][no]);
-	text_puts(out, "  k  end the command and all that it started\n"
-		       "  No answer is a no. What is allowed is the object that was there when sluice asked.\n");
+	text_puts(out,
+		  "  k  end the command and all that it started\n"
+		  "  No answer is a no. What is allowed is the object that was there when sluice asked.\n");
 }
 
 void prompt_always(struct text *out, const char *line, const char *file, char key)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The words of a question, the same for all front ends. What the kernel says and what the process says of itself
- * stand apart, and every string that the target chose is escaped and shown whole.
+ * The words of a question, the same for all front ends. What the kernel says and what the process says of
+ * itself stand apart, and every string that the target chose is escaped and shown whole.
  */
 #pragma once
 #include "core/ask/ask.h"

@@ -17,12 +17,18 @@ static const char *kind_of(const struct question *q)
 	if (!q->exists)
 		return "missing";
 	switch (q->mode & S_IFMT) {
-	case S_IFDIR: return "directory";
-	case S_IFCHR: return "character device";
-	case S_IFBLK: return "block device";
-	case S_IFIFO: return "fifo";
-	case S_IFSOCK: return "socket";
-	case S_IFLNK: return "link";
+	case S_IFDIR:
+		return "directory";
+	case S_IFCHR:
+		return "character device";
+	case S_IFBLK:
+		return "block device";
+	case S_IFIFO:
+		return "fifo";
+	case S_IFSOCK:
+		return "socket";
+	case S_IFLNK:
+		return "link";
 	}
 	return q->is_dir ? "directory" : "file";
 }
@@ -131,7 +137,8 @@ struct json_object *protocol_parse_long(const char *s, size_t len)
 	if (t && len && len < INT_MAX && !memchr(s, '\0', len)) {
 		json_tokener_set_flags(t, JSON_TOKENER_STRICT);
 		o = json_tokener_parse_ex(t, s, (int)len);
-		if (o && (json_tokener_get_parse_end(t) != len || !json_object_is_type(o, json_type_object))) {
+		if (o &&
+		    (json_tokener_get_parse_end(t) != len || !json_object_is_type(o, json_type_object))) {
 			json_object_put(o);
 			o = NULL;
 		}
@@ -204,8 +211,10 @@ int protocol_answer(struct json_object *o, struct protocol_answer *ret)
 		return -EINVAL;
 	ret->question = question > 0 ? (uint64_t)question : 0;
 	ret->reply = (struct ask_reply){
-		.answer = (enum answer)answer, .scope = (enum ask_scope)reach,
-		.line = protocol_string(o, "line"), .n_paths = count > 0 ? (unsigned)count : 0,
+		.answer = (enum answer)answer,
+		.scope = (enum ask_scope)reach,
+		.line = protocol_string(o, "line"),
+		.n_paths = count > 0 ? (unsigned)count : 0,
 	};
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The messages of sluice-protocol(7) about questions, as JSON: written by hand, so that every string is escaped as in
- * records; read by json-c, strictly and with bounds.
+ * The messages of sluice-protocol(7) about questions, as JSON: written by hand, so that every string is
+ * escaped as in records; read by json-c, strictly and with bounds.
  */
 #pragma once
 #include "core/ask/ask.h"
@@ -28,7 +28,7 @@ bool protocol_bool(struct json_object *o, const char *key);
 
 struct protocol_answer {
 	uint64_t question, nonce; /* 0: not given */
-	struct ask_reply reply;   /* strings are those of the object */
+	struct ask_reply reply;	  /* strings are those of the object */
 };
 /* 0, or -EINVAL. */
 int protocol_answer(struct json_object *o, struct protocol_answer *ret);

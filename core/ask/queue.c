@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The questions that wait, and how they end.
  *
- * What the target can do to the user's attention is bounded: identical questions are one, names of one directory
- * become one, past GROUPS_MAX different ones that wait, or faster than one a second, every further one is refused at
- * once and counted. Callbacks run without the lock.
+ * What the target can do to the user's attention is bounded: identical questions are one, names of one
+ * directory become one, past GROUPS_MAX different ones that wait, or faster than one a second, every further
+ * one is refused at once and counted. Callbacks run without the lock.
  */
 #include "core/ask/queue.h"
 #include "core/ask/prompt.h"
@@ -15,12 +15,16 @@
 #include <sys/random.h>
 
 const char *const ask_scope_words[] = {
-	[SCOPE_ONCE] = "once", [SCOPE_RUN] = "run", [SCOPE_DIR] = "directory", [SCOPE_ALWAYS] = "always",
+	[SCOPE_ONCE] = "once",
+	[SCOPE_RUN] = "run",
+	[SCOPE_DIR] = "directory",
+	[SCOPE_ALWAYS] = "always",
 };
 const char *const ask_answer_words[] = {
-	[ANSWER_NO] = "no", [ANSWER_YES] = "yes", [ANSWER_TIMEOUT] = "timeout", [ANSWER_NO_TERMINAL] = "nobody",
-	[ANSWER_END_TREE] = "end", [ANSWER_FLOOD] = "flood", [ANSWER_AGAIN] = "again",
-	[ANSWER_GONE] = "withdrawn",
+	[ANSWER_NO] = "no",	      [ANSWER_YES] = "yes",
+	[ANSWER_TIMEOUT] = "timeout", [ANSWER_NO_TERMINAL] = "nobody",
+	[ANSWER_END_TREE] = "end",    [ANSWER_FLOOD] = "flood",
+	[ANSWER_AGAIN] = "again",     [ANSWER_GONE] = "withdrawn",
 };
 
 /* What happened under the lock and is to be told without it. */
@@ -90,7 +94,8 @@ static bool has_path(const struct group *g, const char *path, size_t len)
 	return false;
 }
 
-/* The directory that an answer to Q may be stretched to; malloc'ed, or NULL: nothing so wide as the home directory. */
+/* The directory that an answer to Q may be stretched to; malloc'ed, or NULL: nothing so wide as the home
+ * directory. */
 static char *near_of(const struct asker *a, const struct question *q)
 {
 	const char *home = a->config.home;
@@ -220,8 +225,13 @@ static void settle(struct asker *a, struct group *g, const struct ask_reply *rep
 	g->settled = true;
 	snprintf(g->by, sizeof(g->by), "%s", reply->by ? reply->by : "");
 	g->outcome = (struct decision){
-		.seq = ++a->last_seq, .question = g->number, .q = g->q, .dir = g->folded ? g->near : NULL,
-		.answer = reply->answer, .scope = reply->scope, .by = reply->by ? g->by : NULL,
+		.seq = ++a->last_seq,
+		.question = g->number,
+		.q = g->q,
+		.dir = g->folded ? g->near : NULL,
+		.answer = reply->answer,
+		.scope = reply->scope,
+		.by = reply->by ? g->by : NULL,
 		.waited_us = (uint64_t)(ask_now_ms() - g->submitted_ms) * 1000,
 	};
 	for (struct waiter *w = g->waiters, *next; w; w = next) {
@@ -434,7 +444,8 @@ static bool answer_at_once(struct asker *a, const struct question *q, enum answe
 		*ret = known.yes ? ANSWER_YES : ANSWER_NO;
 		return true;
 	}
-	if (a->config.front == ASK_NOBODY || (a->config.front == ASK_TERMINAL && !a->terminal && !a->n_clients)) {
+	if (a->config.front == ASK_NOBODY ||
+	    (a->config.front == ASK_TERMINAL && !a->terminal && !a->n_clients)) {
 		a->stats.no_terminal++;
 		*ret = ANSWER_NO_TERMINAL;
 		return true;
@@ -486,8 +497,8 @@ static bool take_token(struct asker *a)
 static bool fold_into(struct asker *a, struct group *to, struct group *from)
 {
 	struct waiter **end = &to->waiters;
-	const struct decision gone = {.seq = ++a->last_seq, .question = from->number, .q = from->q,
-				      .answer = ANSWER_GONE};
+	const struct decision gone = {
+		.seq = ++a->last_seq, .question = from->number, .q = from->q, .answer = ANSWER_GONE};
 
 	remember_past(a, &gone);
 	if (!add_path(to, from->q.path, from->q.path_len))
@@ -551,7 +562,8 @@ static bool enqueue(struct asker *a, const struct question *q, struct waiter *w)
 	return true;
 }
 
-void ask_submit(struct asker *a, const struct question *q, void (*callback)(void *ctx, enum answer a), void *ctx)
+void ask_submit(struct asker *a, const struct question *q, void (*callback)(void *ctx, enum answer a),
+		void *ctx)
 {
 	struct waiter *w = calloc(1, sizeof(*w));
 	enum answer answer = ANSWER_NO;
@@ -635,7 +647,8 @@ void queue_withdraw_gone(struct asker *a)
 
 	pthread_mutex_lock(&a->lock);
 	for (const struct group *g = a->queue; g; g = g->next)
-		for (const struct waiter *w = g->waiters; w && n < sizeof(tids) / sizeof(tids[0]); w = w->next)
+		for (const struct waiter *w = g->waiters; w && n < sizeof(tids) / sizeof(tids[0]);
+		     w = w->next)
 			tids[n++] = w->tid;
 	pthread_mutex_unlock(&a->lock);
 	while (n--)
@@ -660,14 +673,21 @@ void ask_again(struct asker *a)
 
 /* ---- looking ---- */
 
-void queue_view(struct asker *a, const struct group *g, const char **names, struct text *lines, struct ask_view *ret)
+void queue_view(struct asker *a, const struct group *g, const char **names, struct text *lines,
+		struct ask_view *ret)
 {
 	size_t skip = g->folded ? strlen(g->near) + 1 : 0, no_line;
 
 	*ret = (struct ask_view){
-		.number = g->number, .nonce = g->nonce, .q = g->q, .dir = g->folded ? g->near : NULL, .names = names,
-		.n_paths = (unsigned)g->n_paths, .offered = queue_offered(a, g),
-		.left_ms = queue_deadline(a, g) - ask_now_ms(), .near = g->near,
+		.number = g->number,
+		.nonce = g->nonce,
+		.q = g->q,
+		.dir = g->folded ? g->near : NULL,
+		.names = names,
+		.n_paths = (unsigned)g->n_paths,
+		.offered = queue_offered(a, g),
+		.left_ms = queue_deadline(a, g) - ask_now_ms(),
+		.near = g->near,
 	};
 	for (size_t i = 0; g->folded && i < g->n_paths && i < ASK_NAMES_MAX; i++)
 		names[ret->n_names++] = g->paths[i] + skip;

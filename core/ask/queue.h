@@ -6,8 +6,8 @@
  *	submitted -> open -> settled: out of the queue, its callers told
  *	               \-> folded into the one for its directory
  *
- * A group lives as long as somebody holds a reference: the queue, a dialogue, a program that was run for it. What
- * is under the lock may be read without it only by who was the last to change it.
+ * A group lives as long as somebody holds a reference: the queue, a dialogue, a program that was run for it.
+ *What is under the lock may be read without it only by who was the last to change it.
  */
 #pragma once
 #include "core/ask/answers.h"
@@ -18,14 +18,14 @@
 
 enum {
 	GROUPS_MAX = 20,
-	PATHS_MAX = 1024,      /* of one question for a directory */
+	PATHS_MAX = 1024, /* of one question for a directory */
 	WAITERS_MAX = 2048,
-	FOLD_AT = 3,           /* so many names of one directory become one question */
+	FOLD_AT = 3, /* so many names of one directory become one question */
 	DECISIONS_MAX = 64,
 	TIMEOUT_DEFAULT_S = 60,
-	TIMEOUT_LEAST_S = 15,  /* for one that has waited behind others all its time */
+	TIMEOUT_LEAST_S = 15, /* for one that has waited behind others all its time */
 	TICK_MS = 250,
-	TOKENS_MAX = 60,       /* questions at once; then one each REFILL_MS */
+	TOKENS_MAX = 60, /* questions at once; then one each REFILL_MS */
 	REFILL_MS = 1000,
 };
 
@@ -42,12 +42,12 @@ struct group {
 	uint64_t number, nonce;
 	int64_t submitted_ms;
 	struct question q; /* of the first caller; strings are its own */
-	char *near;        /* the directory that may be offered, or NULL */
+	char *near;	   /* the directory that may be offered, or NULL */
 	bool folded;
 	/* under lock */
 	struct group *next;
 	unsigned refs;
-	char **paths;      /* the names that are asked about; [0] is q.path */
+	char **paths; /* the names that are asked about; [0] is q.path */
 	size_t n_paths;
 	struct waiter *waiters;
 	bool settled, shown, busy; /* busy: an answer is just being written to a file */
@@ -95,14 +95,15 @@ void queue_unref(struct asker *a, struct group *g);
 /* Answer G: 0, or -ENOENT if it is settled. */
 int queue_settle(struct asker *a, struct group *g, const struct ask_reply *reply);
 /* What front ends show of it. Under the lock. */
-void queue_view(struct asker *a, const struct group *g, const char **names, struct text *lines, struct ask_view *ret);
+void queue_view(struct asker *a, const struct group *g, const char **names, struct text *lines,
+		struct ask_view *ret);
 unsigned queue_offered(const struct asker *a, const struct group *g);
 /* Withdraw what dead callers asked. */
 void queue_withdraw_gone(struct asker *a);
 int64_t queue_deadline(const struct asker *a, const struct group *g);
 
-/* dialog.c: the dialogue about G on the terminal. Settles it, unless somebody else does; false: the terminal can't be
- * had. */
+/* dialog.c: the dialogue about G on the terminal. Settles it, unless somebody else does; false: the terminal
+ * can't be had. */
 bool dialog_run(struct asker *a, struct group *g);
 
 /* program.c: run the program for what waits, look at those that run; the asker's thread only. */

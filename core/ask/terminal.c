@@ -23,11 +23,12 @@ struct terminal {
 	int fd;
 };
 
-/* What terminal_restore() needs, where a signal handler finds it; shared with the warden, which outlives us. */
+/* What terminal_restore() needs, where a signal handler finds it; shared with the warden, which outlives us.
+ */
 static struct loan {
 	atomic_bool borrowed;
 	struct termios saved, ours;
-} *loan;
+} * loan;
 static int saved_fd = -1;
 
 int terminal_open(struct terminal **ret)
@@ -38,7 +39,8 @@ int terminal_open(struct terminal **ret)
 	if (!t)
 		return -ENOMEM;
 	if (!loan) {
-		void *page = mmap(NULL, sizeof(*loan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		void *page =
+			mmap(NULL, sizeof(*loan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 		if (page == MAP_FAILED) {
 			free(t);
@@ -130,11 +132,12 @@ void terminal_orphaned(int fd)
 {
 	struct termios now;
 
-	/* Another mode than ours: the shell was faster, and its line editor would be confused by an older one. The kernel
-	 * keeps bits of its own in c_lflag, so what we changed is what is compared. */
+	/* Another mode than ours: the shell was faster, and its line editor would be confused by an older
+	 * one. The kernel keeps bits of its own in c_lflag, so what we changed is what is compared. */
 	if (!loan || !atomic_load(&loan->borrowed) || tcgetattr(fd, &now) < 0 ||
 	    now.c_iflag != loan->ours.c_iflag || now.c_oflag != loan->ours.c_oflag ||
-	    (now.c_lflag & (ICANON | ECHO | ECHONL | ISIG)) != (loan->ours.c_lflag & (ICANON | ECHO | ECHONL | ISIG)))
+	    (now.c_lflag & (ICANON | ECHO | ECHONL | ISIG)) !=
+		    (loan->ours.c_lflag & (ICANON | ECHO | ECHONL | ISIG)))
 		return;
 	tcsetattr(fd, TCSANOW, &loan->saved);
 }

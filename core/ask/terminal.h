@@ -28,8 +28,9 @@ void terminal_give_back(struct terminal *t);
 /* Async-signal-safe; for every way that this process can end. */
 void terminal_restore(void);
 
-/* For a process that was forked while T was open and outlives this one: T's descriptor, to be kept, and what to do with
- * it when this process is gone, however it went. Nothing that the terminal's next owner did is undone. */
+/* For a process that was forked while T was open and outlives this one: T's descriptor, to be kept, and what
+ * to do with it when this process is gone, however it went. Nothing that the terminal's next owner did is
+ * undone. */
 int terminal_fd(const struct terminal *t);
 void terminal_orphaned(int fd);
 

@@ -66,7 +66,8 @@ static unsigned parse_offers(struct json_object *o)
 
 static char *title_of(struct json_object *o)
 {
-	const char *op = protocol_string(o, "op"), *path = protocol_string(o, "path"), *exe = protocol_string(o, "exe");
+	const char *op = protocol_string(o, "op"), *path = protocol_string(o, "path"),
+		   *exe = protocol_string(o, "exe");
 	const char *slash = exe ? strrchr(exe, '/') : NULL;
 	struct text t = {0};
 
@@ -103,7 +104,8 @@ static void take_question(struct board *b, unsigned run, struct json_object *o)
 		*at = q;
 		return;
 	}
-	grown = b->n_questions < QUESTIONS_MAX ? realloc(b->questions, (b->n_questions + 1) * sizeof(*grown)) : NULL;
+	grown = b->n_questions < QUESTIONS_MAX ? realloc(b->questions, (b->n_questions + 1) * sizeof(*grown))
+					       : NULL;
 	if (!grown) {
 		question_done(&q);
 		return;
@@ -165,7 +167,8 @@ static void take_lost(struct board *b, unsigned run, struct json_object *o)
 		bool found = b->questions[i].run != run;
 
 		for (size_t k = 0; k < json_object_array_length(open) && !found; k++)
-			found = (uint64_t)json_object_get_int64(json_object_array_get_idx(open, k)) == b->questions[i].number;
+			found = (uint64_t)json_object_get_int64(json_object_array_get_idx(open, k)) ==
+				b->questions[i].number;
 		if (!found)
 			remove_question(b, &b->questions[i]);
 	}
@@ -239,7 +242,8 @@ static void add_run(struct board *b, struct link *l)
 {
 	static const char attach[] = "{\"type\":\"attach\",\"id\":1}";
 	const char *name = protocol_string(l->hello, "name");
-	struct run_row *grown = b->n_runs < RUNS_MAX ? realloc(b->runs, (b->n_runs + 1) * sizeof(*grown)) : NULL;
+	struct run_row *grown =
+		b->n_runs < RUNS_MAX ? realloc(b->runs, (b->n_runs + 1) * sizeof(*grown)) : NULL;
 	struct text title = {0};
 
 	if (!grown || link_send(l, attach, strlen(attach)) < 0) {
@@ -253,7 +257,8 @@ static void add_run(struct board *b, struct link *l)
 	}
 	show_argv(&title, l->hello, 300);
 	b->runs = grown;
-	grown[b->n_runs++] = (struct run_row){.link = *l, .title = title.data, .pid = protocol_number(l->hello, "pid")};
+	grown[b->n_runs++] =
+		(struct run_row){.link = *l, .title = title.data, .pid = protocol_number(l->hello, "pid")};
 	*l = (struct link){.fd = -EBADF};
 }
 
@@ -302,9 +307,12 @@ bool board_answer(struct board *b, const struct open_question *q, enum answer an
 	struct run_row *r = &b->runs[q->run];
 	struct text t = {0};
 
-	text_printf(&t, "{\"type\":\"answer\",\"id\":2,\"question\":%llu,\"nonce\":\"%s\",\"answer\":\"%s\",\"scope\":\"%s\","
+	text_printf(&t,
+		    "{\"type\":\"answer\",\"id\":2,\"question\":%llu,\"nonce\":\"%s\",\"answer\":\"%s\","
+		    "\"scope\":\"%s\","
 		    "\"count\":%u",
-		    (unsigned long long)q->number, q->nonce, ask_answer_words[answer], ask_scope_words[scope], q->count);
+		    (unsigned long long)q->number, q->nonce, ask_answer_words[answer], ask_scope_words[scope],
+		    q->count);
 	if (scope == SCOPE_ALWAYS)
 		json_field_puts(&t, "line", answer == ANSWER_YES ? q->yes_line : q->no_line);
 	text_puts(&t, "}");

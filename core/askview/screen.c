@@ -77,8 +77,8 @@ int screen_key(void)
 /* Is C drawn in one or two columns, and does it turn nothing around? */
 static bool is_harmless(wchar_t c)
 {
-	return iswprint((wint_t)c) && wcwidth(c) > 0 && !(c >= 0x200b && c <= 0x200f) && !(c >= 0x2028 && c <= 0x202e) &&
-	       !(c >= 0x2060 && c <= 0x206f) && c != 0x61c && c != 0xfeff;
+	return iswprint((wint_t)c) && wcwidth(c) > 0 && !(c >= 0x200b && c <= 0x200f) &&
+	       !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2060 && c <= 0x206f) && c != 0x61c && c != 0xfeff;
 }
 
 /* The character at *S, and past it. */
@@ -115,8 +115,8 @@ static void put_line(int y, int x, const char *s)
 	}
 }
 
-/* Draw the lines of S, folded at the right edge, from Y on, but none at END or below; the first SKIP of them are above
- * the window. How many there are in all. */
+/* Draw the lines of S, folded at the right edge, from Y on, but none at END or below; the first SKIP of them
+ * are above the window. How many there are in all. */
 static unsigned put_text(int y, int end, const char *s, unsigned skip)
 {
 	unsigned n = 0;
@@ -164,8 +164,9 @@ static int draw_runs(const struct board *b, int y)
 {
 	char line[600];
 
-	snprintf(line, sizeof(line), " sluice: %zu %s, %zu open %s", b->n_runs, b->n_runs == 1 ? "run" : "runs",
-		 b->n_questions, b->n_questions == 1 ? "question" : "questions");
+	snprintf(line, sizeof(line), " sluice: %zu %s, %zu open %s", b->n_runs,
+		 b->n_runs == 1 ? "run" : "runs", b->n_questions,
+		 b->n_questions == 1 ? "question" : "questions");
 	attron(A_REVERSE);
 	mvhline(y, 0, ' ', COLS);
 	put_line(y, 0, line);
@@ -177,7 +178,9 @@ static int draw_runs(const struct board *b, int y)
 		for (size_t k = 0; k < b->n_questions; k++)
 			open += b->questions[k].run == i;
 		snprintf(line, sizeof(line), " %7lld  %-7s ", (long long)b->runs[i].pid,
-			 b->runs[i].gone ? "ended" : open ? "asks" : "runs");
+			 b->runs[i].gone ? "ended"
+			 : open		 ? "asks"
+					 : "runs");
 		put_line(y, 0, line);
 		put_line(y++, (int)strlen(line), b->runs[i].title);
 	}
@@ -186,8 +189,9 @@ static int draw_runs(const struct board *b, int y)
 		put_line(y++, 0, line);
 	}
 	if (!b->n_runs)
-		put_line(y++, 1, b->error < 0 ? "the directory of the control sockets can't be read"
-					       : "nothing is running under sluice; what starts will appear here");
+		put_line(y++, 1,
+			 b->error < 0 ? "the directory of the control sockets can't be read"
+				      : "nothing is running under sluice; what starts will appear here");
 	return y;
 }
 
@@ -203,8 +207,8 @@ static int draw_questions(const struct board *b, const struct view *v, int y)
 		const struct open_question *q = &b->questions[i];
 		int64_t left = (q->deadline_ms - ask_now_ms()) / 1000;
 
-		snprintf(line, sizeof(line), "%c %4lld s %7lld ", i == v->selected ? '>' : ' ', (long long)(left > 0 ? left : 0),
-			 (long long)b->runs[q->run].pid);
+		snprintf(line, sizeof(line), "%c %4lld s %7lld ", i == v->selected ? '>' : ' ',
+			 (long long)(left > 0 ? left : 0), (long long)b->runs[q->run].pid);
 		if (i == v->selected)
 			attron(A_BOLD);
 		put_line(y, 0, line);
@@ -214,10 +218,14 @@ static int draw_questions(const struct board *b, const struct view *v, int y)
 	return y;
 }
 
-static void put_offers(char *line, size_t size, const struct open_question *q, enum answer answer, const char *keys)
+static void put_offers(char *line, size_t size, const struct open_question *q, enum answer answer,
+		       const char *keys)
 {
 	static const char *const words[] = {
-		[SCOPE_ONCE] = "", [SCOPE_RUN] = ", this run", [SCOPE_DIR] = ", this directory", [SCOPE_ALWAYS] = ", always",
+		[SCOPE_ONCE] = "",
+		[SCOPE_RUN] = ", this run",
+		[SCOPE_DIR] = ", this directory",
+		[SCOPE_ALWAYS] = ", always",
 	};
 
 	line[0] = '\0';
@@ -225,8 +233,8 @@ static void put_offers(char *line, size_t size, const struct open_question *q, e
 		size_t len = strlen(line);
 
 		if (board_offers(q, answer, scope))
-			snprintf(line + len, size - len, "  %c %s%s", keys[scope], answer == ANSWER_YES ? "yes" : "no",
-				 words[scope]);
+			snprintf(line + len, size - len, "  %c %s%s", keys[scope],
+				 answer == ANSWER_YES ? "yes" : "no", words[scope]);
 	}
 }
 
@@ -248,7 +256,8 @@ static void draw_keys(const struct view *v, const struct open_question *q, int e
 	if (v->pending) {
 		put_line(end - 3, 2, "this line goes into your answers.policy:");
 		put_line(end - 2, 4, v->pending == 'a' ? q->yes_line : q->no_line);
-		snprintf(line, sizeof(line), "  %c once more to write it, any other key to go back", v->pending);
+		snprintf(line, sizeof(line), "  %c once more to write it, any other key to go back",
+			 v->pending);
 		attron(COLOR_PAIR(1) | A_BOLD);
 		put_line(end - 1, 0, line);
 		attroff(COLOR_PAIR(1) | A_BOLD);
@@ -268,7 +277,8 @@ static void draw_keys(const struct view *v, const struct open_question *q, int e
 
 static void draw_decided(const struct board *b, int y)
 {
-	size_t known = b->n_decided < DECIDED_MAX ? b->n_decided : DECIDED_MAX, room = y < LINES ? (size_t)(LINES - y - 1) : 0;
+	size_t known = b->n_decided < DECIDED_MAX ? b->n_decided : DECIDED_MAX,
+	       room = y < LINES ? (size_t)(LINES - y - 1) : 0;
 
 	put_rule(y++, " decided ");
 	if (known > room)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * `sluice ask`: a full-screen view of what runs and asks, in a terminal that no target shares.
  *
- * The keys are those of the prompt on the terminal, and so are its defences: what was typed before a question could be
- * read does not count, what arrives in one piece does not count.
+ * The keys are those of the prompt on the terminal, and so are its defences: what was typed before a question
+ * could be read does not count, what arrives in one piece does not count.
  */
 #include "core/askview/board.h"
 #include "core/askview/screen.h"
@@ -21,9 +21,9 @@ enum { EXIT_ERROR = 2, SCAN_MS = 1000, GUARD_MS = 400, POLLED_MAX = 257 };
 struct session {
 	struct board board;
 	struct view view;
-	unsigned run;       /* what is selected, by name: lists move */
+	unsigned run; /* what is selected, by name: lists move */
 	uint64_t number;
-	int64_t shown_ms;   /* since when it is shown as it is */
+	int64_t shown_ms; /* since when it is shown as it is */
 	unsigned count;
 	bool over;
 };
@@ -33,9 +33,9 @@ static const struct {
 	enum answer answer;
 	enum ask_scope scope;
 } keys[] = {
-	{'y', ANSWER_YES, SCOPE_ONCE}, {'r', ANSWER_YES, SCOPE_RUN}, {'d', ANSWER_YES, SCOPE_DIR},
-	{'a', ANSWER_YES, SCOPE_ALWAYS}, {'n', ANSWER_NO, SCOPE_ONCE}, {'N', ANSWER_NO, SCOPE_RUN},
-	{'D', ANSWER_NO, SCOPE_DIR}, {'A', ANSWER_NO, SCOPE_ALWAYS}, {'k', ANSWER_END_TREE, SCOPE_ONCE},
+	{'y', ANSWER_YES, SCOPE_ONCE},	 {'r', ANSWER_YES, SCOPE_RUN},	 {'d', ANSWER_YES, SCOPE_DIR},
+	{'a', ANSWER_YES, SCOPE_ALWAYS}, {'n', ANSWER_NO, SCOPE_ONCE},	 {'N', ANSWER_NO, SCOPE_RUN},
+	{'D', ANSWER_NO, SCOPE_DIR},	 {'A', ANSWER_NO, SCOPE_ALWAYS}, {'k', ANSWER_END_TREE, SCOPE_ONCE},
 };
 
 static void select_question(struct session *s, size_t i)
@@ -51,7 +51,8 @@ static void select_question(struct session *s, size_t i)
 	s->shown_ms = ask_now_ms();
 }
 
-/* The lists have changed: stay with the question, or take the first; one that has changed must be read anew. */
+/* The lists have changed: stay with the question, or take the first; one that has changed must be read anew.
+ */
 static void follow_selection(struct session *s)
 {
 	struct open_question *q = board_find(&s->board, s->run, s->number);
@@ -165,7 +166,8 @@ static void serve(struct session *s)
 		s->view.ready = is_ready(s);
 		screen_draw(&s->board, &s->view);
 		for (unsigned i = 0; i < s->board.n_runs && n < POLLED_MAX; i++)
-			p[n++] = (struct pollfd){.fd = s->board.runs[i].gone ? -1 : s->board.runs[i].link.fd, .events = POLLIN};
+			p[n++] = (struct pollfd){.fd = s->board.runs[i].gone ? -1 : s->board.runs[i].link.fd,
+						 .events = POLLIN};
 		poll(p, n, s->number && !s->view.ready ? GUARD_MS / 4 : SCAN_MS);
 		if (p[0].revents & (POLLHUP | POLLERR))
 			return;

@@ -28,7 +28,8 @@ static void print_json(struct link *links, size_t n)
 		json_object_object_del(o, "type");
 		json_object_array_add(all, o);
 	}
-	printf("%s\n", json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	printf("%s\n",
+	       json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(all);
 }
 
@@ -80,7 +81,8 @@ int command_ps(int argc, char **argv)
 	}
 	r = links_open(&links, &n);
 	if (r < 0) {
-		fprintf(stderr, "sluice: the directory of the control sockets can't be read: %s\n", strerror(-r));
+		fprintf(stderr, "sluice: the directory of the control sockets can't be read: %s\n",
+			strerror(-r));
 		return EXIT_ERROR;
 	}
 	if (json)

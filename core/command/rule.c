@@ -29,7 +29,8 @@ static struct json_object *request(struct link *l, struct text *text, const char
 
 	text_done(text);
 	if (!o) {
-		fprintf(stderr, "sluice: the run with pid %lld: %s\n", (long long)protocol_number(l->hello, "pid"), why);
+		fprintf(stderr, "sluice: the run with pid %lld: %s\n",
+			(long long)protocol_number(l->hello, "pid"), why);
 		return NULL;
 	}
 	is = protocol_string(o, "type");
@@ -73,7 +74,7 @@ static int list(struct link *l, bool json)
 	}
 	if (json) {
 		printf("%s\n", json_object_to_json_string_ext(rules, JSON_C_TO_STRING_PRETTY |
-								     JSON_C_TO_STRING_NOSLASHESCAPE));
+									     JSON_C_TO_STRING_NOSLASHESCAPE));
 		protocol_free(o);
 		return 0;
 	}
@@ -110,8 +111,8 @@ static void print_notes(struct json_object *o)
 	}
 }
 
-/* The words of a rule, or one argument with all of them, as one line. A path of the shell's working directory is made
- * absolute: the run's is another. */
+/* The words of a rule, or one argument with all of them, as one line. A path of the shell's working directory
+ * is made absolute: the run's is another. */
 static bool put_rule(struct text *out, char **words)
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
@@ -121,8 +122,8 @@ static bool put_rule(struct text *out, char **words)
 
 		text_puts(out, i ? " " : "");
 		if (i < 2 || strchr("/~$*\"\\'", w[0]) || !cwd || strncmp(w, "**/", 3) == 0 ||
-		    (strchr(w, ':') && !strchr(w, '/')) || strcmp(w, "as") == 0 || strcmp(words[i - 1], "as") == 0 ||
-		    strcmp(w, "quiet") == 0 || strcmp(w, "audit") == 0) {
+		    (strchr(w, ':') && !strchr(w, '/')) || strcmp(w, "as") == 0 ||
+		    strcmp(words[i - 1], "as") == 0 || strcmp(w, "quiet") == 0 || strcmp(w, "audit") == 0) {
 			text_puts(out, w);
 		} else {
 			size_t n = policy_format_word(NULL, 0, cwd, strlen(cwd), NULL);
@@ -203,7 +204,8 @@ static int act(char **argv, struct link *links, size_t n)
 
 		rest += run != NULL;
 		if (!is_action(*rest))
-			return complain("add takes a rule as in a policy: sluice rule add [RUN] deny read ~/.netrc");
+			return complain(
+				"add takes a rule as in a policy: sluice rule add [RUN] deny read ~/.netrc");
 		l = links_pick(links, n, run);
 		return l ? add(l, rest) : EXIT_ERROR;
 	}
@@ -230,7 +232,8 @@ int command_rule(int argc, char **argv)
 	}
 	r = links_open(&links, &n);
 	if (r < 0) {
-		fprintf(stderr, "sluice: the directory of the control sockets can't be read: %s\n", strerror(-r));
+		fprintf(stderr, "sluice: the directory of the control sockets can't be read: %s\n",
+			strerror(-r));
 		return EXIT_ERROR;
 	}
 	r = act(argv, links, n);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A run is found by its socket. The directory is checked before it is believed: what lies in one that others may
- * write could pretend to be a run, and would learn the user's answers.
+ * A run is found by its socket. The directory is checked before it is believed: what lies in one that others
+ * may write could pretend to be a run, and would learn the user's answers.
  */
 #include "core/control/client.h"
 
@@ -45,7 +45,8 @@ int link_send(struct link *l, const char *text, size_t len)
 {
 	for (size_t at = 0; at <= len;) {
 		bool end = at == len;
-		ssize_t n = end ? send(l->fd, "\n", 1, MSG_NOSIGNAL) : send(l->fd, text + at, len - at, MSG_NOSIGNAL);
+		ssize_t n = end ? send(l->fd, "\n", 1, MSG_NOSIGNAL)
+				: send(l->fd, text + at, len - at, MSG_NOSIGNAL);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -104,7 +105,8 @@ int link_recv(struct link *l, int timeout_ms, struct json_object **ret)
 	}
 }
 
-struct json_object *link_ask(struct link *l, const char *text, size_t len, const char *type, const char **ret_why)
+struct json_object *link_ask(struct link *l, const char *text, size_t len, const char *type,
+			     const char **ret_why)
 {
 	struct json_object *o;
 	int64_t end = now_ms() + 10000;

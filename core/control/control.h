@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The control socket of a run, sluice-protocol(7): questions and answers, rules, status.
  *
- * control_new on the leader thread before the policy is loaded, so that the directory is there to be protected;
- * control_start once the run is on. It serves on a thread of its own, which is not confined and never waits for a
- * client. What a client may cost is bounded: CLIENTS_MAX of them, buffers of a fixed size, no event is made for one
- * that does not read, and one that has not read for STUCK_MS is dropped.
+ * control_new on the leader thread before the policy is loaded, so that the directory is there to be
+ * protected; control_start once the run is on. It serves on a thread of its own, which is not confined and
+ * never waits for a client. What a client may cost is bounded: CLIENTS_MAX of them, buffers of a fixed size,
+ * no event is made for one that does not read, and one that has not read for STUCK_MS is dropped.
  */
 #pragma once
 #include "core/runtime.h"
@@ -12,12 +12,12 @@
 struct control;
 
 struct control_info {
-	const char *run, *name;   /* of this run; NAME may be NULL */
+	const char *run, *name; /* of this run; NAME may be NULL */
 	char *const *argv;
-	const char *prompt;       /* "tty", ... */
-	struct supervisor *sup;   /* its asker may be NULL */
-	struct runtime *runtime;  /* NULL: rules can't be changed */
-	pid_t warden;             /* whose descendants may not be clients */
+	const char *prompt;	 /* "tty", ... */
+	struct supervisor *sup;	 /* its asker may be NULL */
+	struct runtime *runtime; /* NULL: rules can't be changed */
+	pid_t warden;		 /* whose descendants may not be clients */
 	void (*end_tree)(void *ctx);
 	void *ctx;
 };

@@ -86,7 +86,8 @@ void messages_answered(const struct messages *m, struct text *out, int r)
 		messages_error(m, out, "busy", "another answer is just being written");
 		return;
 	}
-	messages_error(m, out, "failed", r == -EEXIST ? "the file of answers says the opposite" : strerror(-r));
+	messages_error(m, out, "failed",
+		       r == -EEXIST ? "the file of answers says the opposite" : strerror(-r));
 }
 
 static void count_question(void *ctx, const struct ask_view *v)
@@ -132,7 +133,8 @@ static void put_rule(void *ctx, unsigned number, const char *line)
 {
 	struct list *l = ctx;
 
-	text_printf(l->out, "%s{\"source\":\"%s\",\"id\":\"%c%u\"", l->any ? "," : "", l->source, l->source[0], number);
+	text_printf(l->out, "%s{\"source\":\"%s\",\"id\":\"%c%u\"", l->any ? "," : "", l->source,
+		    l->source[0], number);
 	json_field_puts(l->out, "rule", line);
 	text_puts(l->out, "}");
 	l->any = true;
@@ -156,8 +158,8 @@ void messages_rules(const struct messages *m, struct text *out)
 		char where[512];
 
 		/* A line with several targets is several rules. */
-		if (rules[i].rank == RANK_ANSWER || (i && rules[i].file == rules[i - 1].file && rules[i].line &&
-						     rules[i].line == rules[i - 1].line))
+		if (rules[i].rank == RANK_ANSWER || (i && rules[i].file == rules[i - 1].file &&
+						     rules[i].line && rules[i].line == rules[i - 1].line))
 			continue;
 		snprintf(where, sizeof(where), rules[i].line ? "%s:%d" : "%s", rules[i].file, rules[i].line);
 		text_printf(out, "%s{\"source\":\"policy\"", l.any ? "," : "");
@@ -194,7 +196,8 @@ void messages_add(const struct messages *m, struct text *out, struct json_object
 
 	if (!line || !m->info->runtime) {
 		messages_error(m, out, line ? "refused" : "bad-message",
-			       line ? "this run has no supervisor: its rules can't be changed" : "add has a \"rule\"");
+			       line ? "this run has no supervisor: its rules can't be changed"
+				    : "add has a \"rule\"");
 		return;
 	}
 	r = runtime_add(m->info->runtime, line, &number, &notes, &error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A directory that is somebody else's, or that others may write, is not used: whoever can put a socket there could
- * answer for sluice.
+ * A directory that is somebody else's, or that others may write, is not used: whoever can put a socket there
+ * could answer for sluice.
  */
 #include "core/control/rundir.h"
 

@@ -7,8 +7,8 @@
 
 enum { RUNDIRS_MAX = 4 };
 
-/* All places where this user's runs may have theirs, this run's first; NULL-terminated. Made at the first call, on one
- * thread; lasts as long as the process. */
+/* All places where this user's runs may have theirs, this run's first; NULL-terminated. Made at the first
+ * call, on one thread; lasts as long as the process. */
 const char *const *rundir_all(void);
 /* Make the first of them. A descriptor (O_PATH) of the directory, ours and nobody else's, or -errno. */
 int rundir_make(void);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The thread that serves the control socket.
  *
- *   a client   accepted if its user is ours (or root), it is not in the target's tree, is not ourselves (a call that a
- *              worker makes on a target's behalf), and is under no more seccomp filters than we are (a target of
- *              another run)
- *   attached   gets questions and decisions, as far as it reads them; counts as somebody who can answer
+ *   a client   accepted if its user is ours (or root), it is not in the target's tree, is not ourselves (a
+ * call that a worker makes on a target's behalf), and is under no more seccomp filters than we are (a target
+ * of another run) attached   gets questions and decisions, as far as it reads them; counts as somebody who
+ * can answer
  *
- * Events are differences between what a client was sent and what is: a slow client gets fewer and later ones, and
- * costs no memory.
+ * Events are differences between what a client was sent and what is: a slow client gets fewer and later ones,
+ * and costs no memory.
  */
 #include "core/control/control.h"
 
@@ -142,7 +142,8 @@ static bool is_full(const struct client *k)
 static void flush(struct client *k)
 {
 	while (!k->dead && k->out_at < k->out.len) {
-		ssize_t n = send(k->fd, k->out.data + k->out_at, k->out.len - k->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(k->fd, k->out.data + k->out_at, k->out.len - k->out_at,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n > 0) {
 			k->out_at += (size_t)n;
@@ -218,7 +219,8 @@ static void send_events(const struct control *c, struct client *k)
 	if (lost) {
 		struct text line = {0};
 
-		text_printf(&line, "{\"type\":\"lost\",\"decisions\":%llu,\"open\":[", (unsigned long long)lost);
+		text_printf(&line, "{\"type\":\"lost\",\"decisions\":%llu,\"open\":[",
+			    (unsigned long long)lost);
 		for (size_t i = 0; i < k->n_sent; i++)
 			text_printf(&line, "%s%llu", i ? "," : "", (unsigned long long)k->sent[i].number);
 		text_puts(&line, "]}");
@@ -345,7 +347,8 @@ static void client_done(struct client *k)
 static void refuse(int fd, const char *why)
 {
 	char line[256];
-	int n = snprintf(line, sizeof(line), "{\"type\":\"error\",\"code\":\"refused\",\"text\":\"%s may not connect\"}\n", why);
+	int n = snprintf(line, sizeof(line),
+			 "{\"type\":\"error\",\"code\":\"refused\",\"text\":\"%s may not connect\"}\n", why);
 
 	(void)!send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
@@ -363,7 +366,8 @@ static void accept_client(struct control *c)
 
 	if (fd < 0)
 		return;
-	why = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? "somebody unknown" : why_refused(c, &peer);
+	why = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? "somebody unknown"
+								       : why_refused(c, &peer);
 	for (unsigned i = 0; i < CLIENTS_MAX && !k; i++)
 		if (c->clients[i].fd < 0)
 			k = &c->clients[i];
@@ -389,7 +393,8 @@ static void serve_clients(struct control *c, const struct pollfd *p)
 
 		if (k->fd < 0)
 			continue;
-		if (p[i].fd == k->fd && (p[i].revents & (POLLIN | POLLHUP | POLLERR)) && k->in_len < PROTOCOL_LINE_MAX)
+		if (p[i].fd == k->fd && (p[i].revents & (POLLIN | POLLHUP | POLLERR)) &&
+		    k->in_len < PROTOCOL_LINE_MAX)
 			listen_to(k);
 		serve_lines(c, k);
 		send_events(c, k);
