@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,15 @@ struct log {
 	uint64_t shown;
 	bool damaged;
 };
+
+/* Set by SIGINT and SIGTERM while a file is followed: what there is so far is then counted or written. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
 
 static const char *name_of(const char *file)
 {
@@ -116,7 +126,7 @@ static int read_lines(struct log *l, const char *file, struct record_reader *r, 
 
 		if (got < 0)
 			return complain(file, "%s", record_error(r));
-		if (got == 0 && !follow)
+		if (got == 0 && (!follow || interrupted))
 			return 0;
 		if (got == 0 && last_look)
 			return 1;
@@ -144,6 +154,12 @@ static int read_file(struct log *l, const char *file)
 
 	if (l->options.follow)
 		setvbuf(stdout, NULL, _IOLBF, 0);
+	if (follow && (l->groups || l->page)) {
+		const struct sigaction end = {.sa_handler = interrupt};
+
+		sigaction(SIGINT, &end, NULL);
+		sigaction(SIGTERM, &end, NULL);
+	}
 	do {
 		record_free(r);
 		r = NULL;

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -457,6 +458,11 @@ class Questions(LogCase):
 
 
 class Follow(LogCase):
+    def state_of(self, pid):
+        time.sleep(0.2)  # it has started, and read what there is
+        with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
+            return f.read().rpartition(")")[2].split()[0]
+
     def follow(self, path):
         return self.start([SLUICE, "log", "--follow", path])
 
@@ -493,6 +499,16 @@ class Follow(LogCase):
         self.assertIn("/w/old", out)
         self.assertIn("/w/new", out)
         self.assertIn("was replaced", err)
+
+    @case
+    def an_interrupt_ends_the_wait_and_counts_what_there_is(self):
+        rec = self.write("rec", start(), access(2), access(3))
+        log = self.start([SLUICE, "log", "--follow", "--group", "op", rec])
+        self.wait_for("the reader to sleep", lambda: self.state_of(log.pid) == "S")
+        log.send_signal(signal.SIGINT)
+        out, err = log.communicate(timeout=20)
+        self.assertRegex(out, r" 2 +0 +0 .* read\n", err)
+        self.assertEqual(log.returncode, 3)
 
     @case
     def a_fifo_is_read_while_it_is_written(self):
