@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A line's JSON to a struct record_line.
  *
- * The tables below name each known field once, with its kind and its place. A known field of another kind,
- * a string with a NUL, a hex twin that is no hex, a negative pid: damaged.
+ * The table below names each known field once, with its kind and its place; a small hash of its own finds
+ * them, since a line has some twenty. A known field of another kind, a string with a NUL, a hex twin that is
+ * no hex, a negative pid: damaged.
  */
 #include "core/record/line.h"
 #include "policy/arena.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <json.h>
 #include <limits.h>
@@ -17,91 +19,101 @@
 
 enum { NESTING_MAX = 8 };
 
-struct line_parser {
-	struct json_tokener *tokener;
-	struct json_object *root; /* of the last line */
-	struct arena arena;	  /* of the last line: decoded hex, lists */
-	int64_t version;
-};
-
 const char *const record_type_words[RECORD_TYPES] = {
 	[RECORD_START] = "start", [RECORD_ACCESS] = "access", [RECORD_EXEC] = "exec", [RECORD_FORK] = "fork",
 	[RECORD_EXIT] = "exit",	  [RECORD_ASK] = "ask",	      [RECORD_LOST] = "lost", [RECORD_END] = "end",
 };
 
-#define PLACE(member) offsetof(struct record_line, member)
-
-static const struct {
-	const char *key;
-	size_t place; /* of a struct record_bytes */
-} strings[] = {
-	{"time", PLACE(time)},
-	{"exe", PLACE(exe)},
-	{"domain", PLACE(domain)},
-	{"syscall", PLACE(syscall)},
-	{"op", PLACE(op_word)},
-	{"path", PLACE(path)},
-	{"path2", PLACE(path2)},
-	{"address", PLACE(address)},
-	{"by", PLACE(by)},
-	{"reply", PLACE(reply)},
-	{"rule", PLACE(rule)},
-	{"rule_text", PLACE(rule_text)},
-	{"layer", PLACE(layer)},
-	{"detail", PLACE(detail)},
-	{"cwd", PLACE(cwd)},
-	{"run", PLACE(run_id)},
-	{"name", PLACE(name)},
-	{"sluice", PLACE(sluice)},
-	{"kernel", PLACE(kernel)},
-	{"what", PLACE(what)},
-	{"answer", PLACE(answer)},
-	{"scope", PLACE(scope)},
-	{"answered_by", PLACE(answered_by)},
+/* What a known field is, and where it goes. */
+enum kind {
+	STRING, /* struct record_bytes */
+	NUMBER, /* int */
+	COUNT,	/* uint64_t */
+	FLAG,	/* int: 1, 0 */
+	LIST,	/* struct record_list */
 };
 
-static const struct {
+#define FIELD(kind, member, ...) kind, offsetof(struct record_line, member), __VA_ARGS__
+
+static const struct field {
 	const char *key;
-	size_t place; /* of an int */
-	int min, max;
-} ints[] = {
-	{"pid", PLACE(pid), 0, INT_MAX}, {"tid", PLACE(tid), 0, INT_MAX},   {"ppid", PLACE(ppid), 0, INT_MAX},
-	{"errno", PLACE(err), 0, 4095},	 {"status", PLACE(status), 0, 255}, {"signal", PLACE(signal), 0, 255},
+	enum kind kind;
+	size_t place;
+	int min, max; /* of a NUMBER */
+} fields[] = {
+	{"time", FIELD(STRING, time)},
+	{"exe", FIELD(STRING, exe)},
+	{"domain", FIELD(STRING, domain)},
+	{"syscall", FIELD(STRING, syscall)},
+	{"op", FIELD(STRING, op_word)},
+	{"path", FIELD(STRING, path)},
+	{"path2", FIELD(STRING, path2)},
+	{"address", FIELD(STRING, address)},
+	{"verdict", FIELD(STRING, verdict_word)},
+	{"by", FIELD(STRING, by)},
+	{"reply", FIELD(STRING, reply)},
+	{"rule", FIELD(STRING, rule)},
+	{"rule_text", FIELD(STRING, rule_text)},
+	{"layer", FIELD(STRING, layer)},
+	{"detail", FIELD(STRING, detail)},
+	{"cwd", FIELD(STRING, cwd)},
+	{"run", FIELD(STRING, run_id)},
+	{"name", FIELD(STRING, name)},
+	{"sluice", FIELD(STRING, sluice)},
+	{"kernel", FIELD(STRING, kernel)},
+	{"what", FIELD(STRING, what)},
+	{"answer", FIELD(STRING, answer)},
+	{"scope", FIELD(STRING, scope)},
+	{"answered_by", FIELD(STRING, answered_by)},
+	{"pid", FIELD(NUMBER, pid, 0, INT_MAX)},
+	{"tid", FIELD(NUMBER, tid, 0, INT_MAX)},
+	{"ppid", FIELD(NUMBER, ppid, 0, INT_MAX)},
+	{"errno", FIELD(NUMBER, err, 0, 4095)},
+	{"status", FIELD(NUMBER, status, 0, 255)},
+	{"signal", FIELD(NUMBER, signal, 0, 255)},
+	{"seq", FIELD(COUNT, seq)},
+	{"flags", FIELD(COUNT, flags)},
+	{"count", FIELD(COUNT, count)},
+	{"dur_us", FIELD(COUNT, dur_us)},
+	{"accesses", FIELD(COUNT, accesses)},
+	{"refusals", FIELD(COUNT, refusals)},
+	{"lost_lines", FIELD(COUNT, lost_lines)},
+	{"callers", FIELD(COUNT, callers)},
+	{"exists", FIELD(FLAG, exists)},
+	{"complete", FIELD(FLAG, complete)},
+	{"argv", FIELD(LIST, argv)},
+	{"unwatched", FIELD(LIST, unwatched)},
 };
 
-static const struct {
-	const char *key;
-	size_t place; /* of a uint64_t */
-} counts[] = {
-	{"seq", PLACE(seq)},
-	{"flags", PLACE(flags)},
-	{"count", PLACE(count)},
-	{"dur_us", PLACE(dur_us)},
-	{"accesses", PLACE(accesses)},
-	{"refusals", PLACE(refusals)},
-	{"lost_lines", PLACE(lost_lines)},
-	{"callers", PLACE(callers)},
-};
+enum { SLOTS = 256 };
+static_assert(2 * sizeof(fields) / sizeof(fields[0]) <= SLOTS, "few collisions");
 
-static const struct {
-	const char *key;
-	size_t place; /* of an int */
-} flags[] = {
-	{"exists", PLACE(exists)},
-	{"complete", PLACE(complete)},
-};
-
-static const struct {
-	const char *key;
-	size_t place; /* of a struct record_list */
-} lists[] = {
-	{"argv", PLACE(argv)},
-	{"unwatched", PLACE(unwatched)},
+struct line_parser {
+	struct json_tokener *tokener;
+	struct json_object *root; /* of the last line */
+	struct arena arena;	  /* of the last line: decoded hex, lists */
+	int64_t version;
+	uint8_t slots[SLOTS]; /* the number of a field plus one */
 };
 
 static void *place_in(struct record_line *line, size_t place)
 {
 	return (char *)line + place;
+}
+
+/* The slot of KEY, or the free one where it would be. */
+static uint8_t *slot_of(struct line_parser *p, const char *key)
+{
+	uint32_t h = 0;
+
+	for (const char *c = key; *c; c++)
+		h = h * 33 + (unsigned char)*c;
+	for (;; h++) {
+		uint8_t *slot = &p->slots[h % SLOTS];
+
+		if (!*slot || strcmp(fields[*slot - 1].key, key) == 0)
+			return slot;
+	}
 }
 
 struct line_parser *line_parser_new(void)
@@ -110,6 +122,8 @@ struct line_parser *line_parser_new(void)
 
 	if (!p)
 		return NULL;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		*slot_of(p, fields[i].key) = (uint8_t)(i + 1);
 	p->tokener = json_tokener_new_ex(NESTING_MAX);
 	if (!p->tokener) {
 		free(p);
@@ -187,35 +201,37 @@ static struct json_object *twin_of(const struct json_object *parent, const char 
 	return o;
 }
 
-/* KEY of PARENT, exact. A null is as if it were absent. */
-static int take_bytes(struct line_parser *p, const struct json_object *parent, const char *key,
-		      struct record_bytes *ret)
+/* O, which is KEY of PARENT, exact. */
+static int take_exact(struct line_parser *p, const struct json_object *parent, const char *key,
+		      struct json_object *o, struct record_bytes *ret)
 {
-	struct json_object *o = NULL, *twin;
-	int r;
+	struct json_object *twin;
+	int r = take_string(o, ret);
 
-	if (!json_object_object_get_ex(parent, key, &o) || !o)
-		return 0;
-	r = take_string(o, ret);
 	if (r < 0)
 		return r;
 	twin = memmem(ret->data, ret->len, "\xef\xbf\xbd", 3) ? twin_of(parent, key) : NULL;
 	return twin ? take_hex(p, twin, ret) : 0;
 }
 
-static int take_list(struct line_parser *p, const struct json_object *parent, const char *key,
-		     struct record_list *ret)
+/* The same of a KEY that may be absent; a null is as if it were. */
+static int take_bytes(struct line_parser *p, const struct json_object *parent, const char *key,
+		      struct record_bytes *ret)
 {
-	struct json_object *o = NULL, *twin;
+	struct json_object *o = NULL;
+
+	return json_object_object_get_ex(parent, key, &o) && o ? take_exact(p, parent, key, o, ret) : 0;
+}
+
+static int take_list(struct line_parser *p, const char *key, struct json_object *o, struct record_list *ret)
+{
+	struct json_object *twin = twin_of(p->root, key);
 	struct record_bytes *items;
 	size_t n;
 
-	if (!json_object_object_get_ex(parent, key, &o) || !o)
-		return 0;
 	if (!json_object_is_type(o, json_type_array))
 		return -EINVAL;
 	n = json_object_array_length(o);
-	twin = twin_of(parent, key);
 	if (twin && (!json_object_is_type(twin, json_type_array) || json_object_array_length(twin) != n))
 		return -EINVAL;
 	items = arena_alloc(&p->arena, (n + 1) * sizeof(*items));
@@ -232,14 +248,10 @@ static int take_list(struct line_parser *p, const struct json_object *parent, co
 	return 0;
 }
 
-static int take_number(const struct json_object *parent, const char *key, int64_t min, int64_t max,
-		       int64_t *ret)
+static int take_int(struct json_object *o, int64_t min, int64_t max, int64_t *ret)
 {
-	struct json_object *o = NULL;
 	int64_t n;
 
-	if (!json_object_object_get_ex(parent, key, &o) || !o)
-		return 0;
 	if (!json_object_is_type(o, json_type_int))
 		return -EINVAL;
 	n = json_object_get_int64(o);
@@ -247,6 +259,15 @@ static int take_number(const struct json_object *parent, const char *key, int64_
 		return -EINVAL;
 	*ret = n;
 	return 1;
+}
+
+/* KEY of PARENT: 1, 0 if it is absent or null. */
+static int take_number(const struct json_object *parent, const char *key, int64_t min, int64_t max,
+		       int64_t *ret)
+{
+	struct json_object *o = NULL;
+
+	return json_object_object_get_ex(parent, key, &o) && o ? take_int(o, min, max, ret) : 0;
 }
 
 static int take_items(struct line_parser *p, const struct json_object *parent, const char *key,
@@ -306,57 +327,64 @@ static int64_t parse_time(struct record_bytes s)
 	return seconds * 1000000 + us;
 }
 
-static int take_scalars(struct line_parser *p, struct record_line *line)
+static int take_field(struct line_parser *p, const struct field *f, struct json_object *o,
+		      struct record_line *line)
 {
-	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-		int r = take_bytes(p, p->root, strings[i].key, place_in(line, strings[i].place));
+	void *place = place_in(line, f->place);
+	int64_t n;
+	int r;
 
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++) {
-		int64_t n;
-		int r = take_number(p->root, ints[i].key, ints[i].min, ints[i].max, &n);
-
-		if (r < 0)
-			return r;
-		if (r)
-			*(int *)place_in(line, ints[i].place) = (int)n;
-	}
-	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		int64_t n;
-		int r = take_number(p->root, counts[i].key, 0, INT64_MAX, &n);
-
-		if (r < 0)
-			return r;
-		if (r)
-			*(uint64_t *)place_in(line, counts[i].place) = (uint64_t)n;
-	}
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-		struct json_object *o = NULL;
-
-		if (!json_object_object_get_ex(p->root, flags[i].key, &o) || !o)
-			continue;
+	switch (f->kind) {
+	case STRING:
+		return take_exact(p, p->root, f->key, o, place);
+	case NUMBER:
+		r = take_int(o, f->min, f->max, &n);
+		if (r > 0)
+			*(int *)place = (int)n;
+		return r;
+	case COUNT:
+		r = take_int(o, 0, INT64_MAX, &n);
+		if (r > 0)
+			*(uint64_t *)place = (uint64_t)n;
+		return r;
+	case FLAG:
 		if (!json_object_is_type(o, json_type_boolean))
 			return -EINVAL;
-		*(int *)place_in(line, flags[i].place) = json_object_get_boolean(o);
+		*(int *)place = json_object_get_boolean(o);
+		return 0;
+	case LIST:
+		return take_list(p, f->key, o, place);
 	}
-	return take_number(p->root, "uid", 0, UINT32_MAX, &line->uid);
+	return -EINVAL;
 }
 
-static int take_lists(struct line_parser *p, struct record_line *line)
+static int take_fields(struct line_parser *p, struct record_line *line)
 {
+	json_object_object_foreach(p->root, key, value)
+	{
+		const uint8_t *slot = slot_of(p, key);
+		int r = *slot && value ? take_field(p, &fields[*slot - 1], value, line) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* What has a meaning in lines of one type only. */
+static int take_of_type(struct line_parser *p, struct record_line *line)
+{
+	struct json_object *o = NULL;
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < sizeof(lists) / sizeof(lists[0]); i++)
-		r = take_list(p, p->root, lists[i].key, place_in(line, lists[i].place));
-	if (r >= 0 && line->type == RECORD_END)
-		r = take_list(p, p->root, "lost", &line->lost);
-	if (r >= 0 && line->type == RECORD_START)
-		r = take_items(p, p->root, "policies", &line->policies, &line->n_policies);
-	if (r >= 0 && line->type == RECORD_START)
+	if (line->type == RECORD_END && json_object_object_get_ex(p->root, "lost", &o) && o)
+		return take_list(p, "lost", o, &line->lost);
+	if (line->type != RECORD_START)
+		return 0;
+	r = take_items(p, p->root, "policies", &line->policies, &line->n_policies);
+	if (r >= 0)
 		r = take_items(p, p->root, "descriptors", &line->descriptors, &line->n_descriptors);
-	return r;
+	return r < 0 ? r : take_number(p->root, "uid", 0, UINT32_MAX, &line->uid);
 }
 
 static bool is_word(struct record_bytes s, const char *word)
@@ -365,21 +393,15 @@ static bool is_word(struct record_bytes s, const char *word)
 }
 
 /* Words that have a number here. */
-static int take_words(struct line_parser *p, struct record_line *line)
+static void take_words(struct record_line *line)
 {
-	struct record_bytes verdict = {0};
-	int r = take_bytes(p, p->root, "verdict", &verdict);
-
-	if (r < 0)
-		return r;
-	if (verdict.data)
-		line->verdict = is_word(verdict, "allow")  ? RECORD_ALLOW
-				: is_word(verdict, "deny") ? RECORD_DENY
-							   : RECORD_UNDECIDED;
-	for (unsigned op = 0; op < OP_COUNT; op++)
+	if (is_word(line->verdict_word, "allow"))
+		line->verdict = RECORD_ALLOW;
+	if (is_word(line->verdict_word, "deny"))
+		line->verdict = RECORD_DENY;
+	for (unsigned op = 0; line->op_word.data && op < OP_COUNT; op++)
 		if (is_word(line->op_word, op_names[op]))
 			line->op = op;
-	return 0;
 }
 
 static int check_version(struct line_parser *p)
@@ -417,10 +439,11 @@ static int take_all(struct line_parser *p, struct record_line *line)
 	int r = line->type == RECORD_START ? check_version(p) : 0;
 
 	if (r >= 0)
-		r = take_scalars(p, line);
+		r = take_fields(p, line);
 	if (r >= 0)
-		r = take_lists(p, line);
-	return r < 0 ? r : take_words(p, line);
+		r = take_of_type(p, line);
+	take_words(line);
+	return r;
 }
 
 int line_parse(struct line_parser *p, const char *s, size_t len, struct record_line *ret)

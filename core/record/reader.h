@@ -69,7 +69,7 @@ struct record_line {
 	struct record_bytes exe, domain;
 
 	/* access; path also exec, count also lost */
-	struct record_bytes syscall, op_word, path, path2, address;
+	struct record_bytes syscall, op_word, verdict_word, path, path2, address;
 	enum op op; /* OP_COUNT: absent or unknown */
 	uint64_t flags;
 	int exists; /* 1, 0, -1: absent */
