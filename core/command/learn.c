@@ -150,6 +150,13 @@ static struct policy *read_back(const struct learn *l, const struct text *text)
 	return policy;
 }
 
+static bool allows(const struct policy *policy, enum op op, const struct fact *f)
+{
+	if (op == OP_CREATE && f->dir)
+		return policy_decide_mkdir(policy, f->path, f->len).action == ACTION_ALLOW;
+	return policy_decide(policy, op, f->path, f->len).action == ACTION_ALLOW;
+}
+
 /* Would the policy allow what was recorded? What it does not is said. */
 static size_t check(const struct learn *l, const struct learn_input *in, const struct text *text)
 {
@@ -168,8 +175,7 @@ static size_t check(const struct learn *l, const struct learn_input *in, const s
 		for (enum op op = 0; op < OP_COUNT && !reason; op++) {
 			char shown[1024];
 
-			if (!(needs & OPBIT(op)) ||
-			    policy_decide(policy, op, all[i]->path, all[i]->len).action == ACTION_ALLOW)
+			if (!(needs & OPBIT(op)) || allows(policy, op, all[i]))
 				continue;
 			escape_bytes(shown, sizeof(shown), all[i]->path, all[i]->len);
 			fprintf(stderr, "sluice learn: the policy does not allow %s %s, which was recorded\n",

@@ -278,6 +278,27 @@ static void join_moves(const struct learn_input *in, struct learned *l)
 	}
 }
 
+static bool is_beneath(const struct fact *f, const struct fact *dir)
+{
+	return f->len > dir->len && memcmp(f->path, dir->path, dir->len) == 0 && f->path[dir->len] == '/';
+}
+
+/* A directory that no line may name. Whoever may create something in it may make it. */
+static int add_boundary(const struct learn_input *in, struct learned *l, size_t i, opset needs)
+{
+	const opset changes = OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE) | OPBIT(OP_META);
+	size_t n;
+	const struct fact *const *all = facts_sorted(in->facts, &n);
+	const struct fact *dir = all[i];
+
+	for (size_t k = i + 1; k < n && needs & OPBIT(OP_CREATE) && strncmp(all[k]->path, dir->path, dir->len) == 0; k++)
+		if (is_beneath(all[k], dir) && all[k]->ever_made)
+			needs &= (opset)~OPBIT(OP_CREATE);
+	if (needs & changes)
+		return put_aside(l, dir);
+	return needs ? add_fact(in, l, dir, needs) : 0;
+}
+
 int learn_items(const struct learn_input *in, struct learned *l)
 {
 	size_t n;
@@ -294,7 +315,9 @@ int learn_items(const struct learn_input *in, struct learned *l)
 			r = add_new_program(in, l, all[i]);
 			needs &= (opset)~OPBIT(OP_EXEC);
 		}
-		if (r == 0)
+		if (r == 0 && !reason && all[i]->dir && learn_is_boundary(in, all[i]->path, all[i]->len))
+			r = add_boundary(in, l, i, needs);
+		else if (r == 0)
 			r = reason ? put_aside(l, all[i]) : needs ? add_fact(in, l, all[i], needs) : 0;
 	}
 	if (r < 0)

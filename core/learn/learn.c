@@ -267,7 +267,7 @@ static size_t put_dangers(struct text *out, const struct learn_input *in, const 
 		text_puts(out, " ");
 		put_word(out, in, f->path, f->len, 0);
 		pad(out, from);
-		text_printf(out, "# %s; ", reason ? reason : "made and executed where a line would allow too much");
+		text_printf(out, "# %s; ", reason ? reason : "a line would allow it for much that the command did not touch");
 		put_tally(out, in, &tally);
 		text_puts(out, "\n");
 	}

@@ -25,6 +25,13 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
+/* A backslash that joins the next line. */
+static bool continues(const char *text, size_t len, size_t i)
+{
+	return i + 1 < len && text[i] == '\\' &&
+	       (text[i + 1] == '\n' || (text[i + 1] == '\r' && i + 2 < len && text[i + 2] == '\n'));
+}
+
 /* One word from *AT on, unescaped into WORD; true if it ended in a colon that ends the targets. */
 static size_t take_word(const char *text, size_t len, size_t *at, char *word, bool *ret_colon)
 {
@@ -34,8 +41,7 @@ static size_t take_word(const char *text, size_t len, size_t *at, char *word, bo
 	while (i < len && !is_blank(text[i]) && text[i] != '\n') {
 		char c = text[i];
 
-		if (c == '\\' && i + 1 < len && (text[i + 1] == '\n' || (text[i + 1] == '\r' && i + 2 < len &&
-									      text[i + 2] == '\n')))
+		if (continues(text, len, i))
 			break;
 		if (c == '\\' && i + 1 < len && strchr(" \t#\\:", text[i + 1])) {
 			/* A backslash that escapes nothing stays: names of other systems. */
@@ -48,7 +54,7 @@ static size_t take_word(const char *text, size_t len, size_t *at, char *word, bo
 		} else if (c == '$' && i + 1 < len && text[i + 1] == '$') {
 			i++;
 		} else if (c == ':' && (i + 1 == len || is_blank(text[i + 1]) || text[i + 1] == '\n' ||
-					text[i + 1] == ':' || text[i + 1] == '\\')) {
+					text[i + 1] == ':' || continues(text, len, i + 1))) {
 			*ret_colon = true;
 			i++;
 			break;

@@ -135,10 +135,12 @@ static void put_lists(struct facts *facts, const struct trace_report *how, struc
 
 static void put_count(struct text *out, uint64_t n)
 {
-	if (n >= 1000)
-		text_printf(out, "%llu,%03llu", (unsigned long long)n / 1000, (unsigned long long)n % 1000);
-	else
+	if (n < 1000) {
 		text_printf(out, "%llu", (unsigned long long)n);
+		return;
+	}
+	put_count(out, n / 1000);
+	text_printf(out, ",%03llu", (unsigned long long)n % 1000);
 }
 
 /* As the user would type it in the directory where the run was started. */

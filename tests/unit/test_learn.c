@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From records to policies: what folds, what does not, what is left out, and that the result allows what was done.
+ */
+#include "core/learn/learn.h"
+#include "policy_host.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct fake_pair profiles[] = {
+	{"base", "/profiles/base.policy"}, {"credentials", "/profiles/credentials.policy"}, {NULL, NULL},
+};
+static const struct fake_pair files[] = {
+	{"/profiles/base.policy", "allow rx /usr\nallow read,write /dev/null\nallow ro /proc\nallow write /proc/self/comm\n"},
+	{"/profiles/credentials.policy", "deny all ~/.ssh ~/.netrc ~/.config/gh\ndeny connect /run/agent\n"},
+	{NULL, NULL},
+};
+static const struct fake_world world = {.variables = usual_variables, .files = files, .profiles = profiles};
+
+static struct text record, result;
+static struct policy *included, *danger;
+static struct facts *facts;
+
+static struct policy *policy_of(const char *text)
+{
+	struct policy_host host = fake_host(&world);
+	struct policy *p = policy_new(&host);
+	struct policy_error error = {""};
+
+	if (policy_add_text(p, "test", RANK_USER, text, strlen(text), &error) < 0 || policy_finish(p, &error) < 0)
+		fail_msg("%s\n%s", error.text, text);
+	return p;
+}
+
+static void begin(void)
+{
+	text_reset(&record);
+	text_puts(&record, "{\"type\":\"start\",\"v\":1,\"seq\":1,\"argv\":[\"make\",\"all\"],\"cwd\":\"/home/u/proj\","
+			   "\"home\":\"/home/u\",\"tmpdir\":\"/tmp/sluice-1\",\"looks\":true,\"uid\":1000}\n");
+}
+
+static void access_line(const char *call, const char *op, const char *path, const char *more)
+{
+	text_puts(&record, "{\"type\":\"access\",\"pid\":7,\"exe\":\"/usr/bin/cc\"");
+	json_field_puts(&record, "syscall", call);
+	json_field_puts(&record, "op", op);
+	json_field_puts(&record, "path", path);
+	text_printf(&record, ",\"verdict\":\"allow\",\"count\":1%s}\n", more);
+}
+
+static void did(const char *op, const char *path)
+{
+	access_line("openat", op, path, ",\"exists\":true");
+}
+
+static void made(const char *path)
+{
+	access_line("openat", "create", path, ",\"exists\":false");
+	access_line("openat", "write", path, ",\"exists\":false");
+}
+
+static void made_dir(const char *path)
+{
+	access_line("mkdir", "create", path, ",\"exists\":false,\"dir\":true");
+}
+
+static void removed(const char *path)
+{
+	access_line("unlink", "delete", path, ",\"exists\":true");
+}
+
+static void moved(const char *from, const char *to)
+{
+	struct text more = {0};
+
+	json_field_puts(&more, "path2", to);
+	text_puts(&more, ",\"exists\":true");
+	access_line("rename", "delete", from, more.data);
+	text_reset(&more);
+	json_field_puts(&more, "path2", from);
+	text_puts(&more, ",\"exists\":false");
+	access_line("rename", "create", to, more.data);
+	text_done(&more);
+}
+
+static void read_facts(void)
+{
+	int fd = memfd_create("record", MFD_CLOEXEC);
+	struct record_reader *reader;
+	struct record_line line;
+
+	text_puts(&record, "{\"type\":\"end\",\"status\":0,\"complete\":true,\"lost\":[],\"unwatched\":[]}\n");
+	assert_int_equal(write(fd, record.data, record.len), record.len);
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(record_open_fd(fd, false, &reader), 0);
+	facts_free(facts);
+	facts = facts_new();
+	while (record_next(reader, &line) > 0)
+		assert_int_equal(facts_add(facts, &line), 0);
+	assert_int_equal(record_state(reader)->damaged, 0);
+	record_free(reader);
+}
+
+static bool git_is_there(const char *path)
+{
+	return strcmp(path, "/home/u/proj/.git") == 0;
+}
+
+static bool is_su(const char *path)
+{
+	return strcmp(path, "/opt/su") == 0;
+}
+
+static struct learn_input input(void)
+{
+	return (struct learn_input){
+		.facts = facts, .included = included, .danger = danger, .home = "/home/u", .exists = git_is_there,
+		.is_setuid = is_su,
+	};
+}
+
+static const char *learned(void)
+{
+	struct learn_result r;
+	struct learn_input in;
+
+	read_facts();
+	in = input();
+	text_reset(&result);
+	assert_int_equal(learn_policy(&in, &result, &r), 0);
+	return result.data;
+}
+
+/* The rules, without comments, one a line. */
+static const char *rules(void)
+{
+	static char out[16384];
+	size_t n = 0;
+	char *copy = strdup(learned()), *save = NULL;
+
+	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		size_t len = strcspn(l, "#");
+
+		while (len && l[len - 1] == ' ')
+			len--;
+		if (len && strncmp(l, "include ", 8) != 0)
+			n += (size_t)snprintf(out + n, sizeof(out) - n, "%.*s\n", (int)len, l);
+	}
+	out[n] = '\0';
+	free(copy);
+	return out;
+}
+
+/* The text is a policy, and allows all that was done and not left out. */
+static void allows_all(void)
+{
+	struct policy *p = policy_of(result.data);
+	struct learn_input in = input();
+	size_t n;
+	const struct fact *const *all = facts_sorted(facts, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *reason;
+		opset needs = learn_needs(&in, all[i], &reason);
+
+		for (enum op op = 0; op < OP_COUNT && !reason; op++)
+			if (needs & OPBIT(op) && policy_decide(p, op, all[i]->path, all[i]->len).action != ACTION_ALLOW)
+				fail_msg("%s %s is not allowed by\n%s", op_names[op], all[i]->path, result.data);
+	}
+	policy_free(p);
+}
+
+static void three_siblings_are_a_directory_two_are_not(void **state)
+{
+	(void)state;
+	begin();
+	did("read", "/home/u/proj/src/a.c");
+	did("read", "/home/u/proj/src/b.c");
+	assert_string_equal(rules(), "allow read $PWD/src/a.c\nallow read $PWD/src/b.c\n");
+	allows_all();
+	begin();
+	did("read", "/home/u/proj/src/a.c");
+	did("read", "/home/u/proj/src/b.c");
+	did("read", "/home/u/proj/src/deep/er/c.c");
+	assert_string_equal(rules(), "allow ro $PWD/src\n");
+	allows_all();
+	/* The working directory is no boundary. */
+	begin();
+	did("read", "/home/u/proj/a");
+	did("read", "/home/u/proj/b");
+	did("list", "/home/u/proj/c");
+	made("/home/u/proj/o");
+	assert_string_equal(rules(), "allow ro $PWD\nallow rw $PWD/o\n");
+	allows_all();
+}
+
+static void no_line_is_at_or_above_a_boundary(void **state)
+{
+	static const char *const dirs[] = {"/home/u", "/home", "/", "/etc", "/var/lib", "/home/u/.config", "/run/u"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		char path[128];
+
+		begin();
+		for (char c = 'a'; c < 'f'; c++) {
+			snprintf(path, sizeof(path), "%s/%c", strcmp(dirs[i], "/") == 0 ? "" : dirs[i], c);
+			did("read", path);
+		}
+		assert_null(strstr(rules(), "allow ro"));
+		assert_non_null(strstr(rules(), "allow read"));
+		allows_all();
+	}
+	/* What lies deeper is none. */
+	begin();
+	for (char c = 'a'; c < 'f'; c++)
+		did("read", (char[]){'/', 'v', 'a', 'r', '/', 'l', 'i', 'b', '/', 'x', '/', c, 0});
+	assert_string_equal(rules(), "allow ro /var/lib/x\n");
+}
+
+static void what_profiles_give_has_no_line(void **state)
+{
+	(void)state;
+	begin();
+	did("exec", "/usr/bin/cc");
+	did("read", "/usr/include/stdio.h");
+	did("write", "/dev/null");
+	did("stat", "/anything");
+	did("write", "/proc/7/comm");
+	assert_string_equal(rules(), "");
+	assert_non_null(strstr(result.data, "include base\ninclude credentials\n"));
+}
+
+static void what_the_command_makes_is_one_line(void **state)
+{
+	struct policy *p;
+
+	(void)state;
+	begin();
+	made_dir("/home/u/proj/build");
+	made_dir("/home/u/proj/build/x");
+	made("/home/u/proj/build/x/o");
+	did("read", "/home/u/proj/build/x/o");
+	assert_string_equal(rules(), "allow rw $PWD/build\n");
+	allows_all();
+	/* Programs in it need a directory that is there at the start. */
+	begin();
+	made_dir("/home/u/proj/build");
+	made("/home/u/proj/build/prog");
+	did("exec", "/home/u/proj/build/prog");
+	assert_string_equal(rules(), "allow rx $PWD\nallow rw $PWD/build\n");
+	allows_all();
+	/* A boundary that is made is no line. */
+	begin();
+	made_dir("/home/u/.config");
+	made("/home/u/.config/tool");
+	assert_string_equal(rules(), "allow rw ~/.config/tool\n");
+	p = policy_of(result.data);
+	assert_int_equal(policy_decide_mkdir(p, "/home/u/.config", 15).action, ACTION_ALLOW);
+	policy_free(p);
+	begin();
+	access_line("chmod", "meta", "/home/u", ",\"exists\":true,\"dir\":true");
+	made_dir("/home/u/.config");
+	assert_string_equal(rules(), "");
+	assert_non_null(strstr(result.data, "allow meta ~ "));
+}
+
+static void names_by_chance_become_patterns(void **state)
+{
+	static const struct {
+		const char *name, *pattern;
+		bool temporary;
+	} cases[] = {
+		{"tmp_obj_aB3dE1", "tmp_obj_??????", true}, {"ccAb3xY9.o", "cc??????.o", true},
+		{"lock.12345", "lock.[0-9]*", true}, {"x.cpython-311.pyc.140234", "x.cpython-311.pyc.[0-9]*", true},
+		{"a-0123456789abcdef0123", "a-*", true}, {"plain.txt", NULL, true}, {"README", NULL, true},
+		{"aB3dE1", NULL, true}, {"Makefile", NULL, true}, {"sp ace123456a", NULL, true},
+		{"tmp_obj_aB3dE1", NULL, false}, {"2026-11-24T14_33_54_714Z-debug-0.log", "[0-9]*Z-debug-0.log", false},
+		{"log.20261124", "log.[0-9]*", false}, {"v1.2.3", NULL, false}, {"2026", NULL, false},
+		{"99999999x", NULL, false}, {"*[?]123456", NULL, true}, {"", NULL, true}, {"CamelCaseName", "*", false},
+	};
+	char buf[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t n = learn_pattern(cases[i].name, strlen(cases[i].name), cases[i].temporary, buf, sizeof(buf));
+
+		if (i == sizeof(cases) / sizeof(cases[0]) - 1)
+			break; /* only a temporary one would be looked at for capitals */
+		if (!cases[i].pattern)
+			assert_int_equal(n, 0);
+		else
+			assert_string_equal(n ? buf : "", cases[i].pattern);
+	}
+	begin();
+	made("/home/u/proj/obj/tmp_obj_aB3dE1");
+	removed("/home/u/proj/obj/tmp_obj_aB3dE1");
+	made("/home/u/proj/obj/tmp_obj_zZ9dE2");
+	removed("/home/u/proj/obj/tmp_obj_zZ9dE2");
+	assert_string_equal(rules(), "allow rw $PWD/obj/tmp_obj_??????\n");
+	allows_all();
+}
+
+static void renamed_names_get_the_same(void **state)
+{
+	struct policy *p;
+
+	(void)state;
+	begin();
+	made("/home/u/proj/out/data.tmp.1234");
+	moved("/home/u/proj/out/data.tmp.1234", "/home/u/proj/out/data");
+	did("read", "/home/u/proj/out/data");
+	assert_string_equal(rules(), "allow rw $PWD/out/data\nallow rw $PWD/out/data.tmp.[0-9]*\n");
+	allows_all();
+	p = policy_of(result.data);
+	assert_false(policy_move_widens(p, "/home/u/proj/out/data.tmp.77", 28, "/home/u/proj/out/data", 21, false));
+	policy_free(p);
+}
+
+static void dangerous_things_are_left_out_and_listed(void **state)
+{
+	static const struct {
+		const char *op, *path, *reason;
+	} cases[] = {
+		{"read", "/home/u/.ssh/id", "ssh"}, {"read", "/home/u/.netrc", "credentials"},
+		{"write", "/home/u/.bashrc", "shells"}, {"create", "/home/u/.config/autostart/x", "session"},
+		{"write", "/var/spool/cron/u", "cron"}, {"write", "/home/u/proj/.git/hooks/pre-commit", "git"},
+		{"write", "/home/u/.config/sluice/x.policy", "sluice"}, {"connect", "/run/docker.sock", "rights"},
+		{"exec", "/opt/su", "set-user-ID"}, {"write", "/etc/passwd", "system"},
+		{"write", "/home/u/.local/bin/ls", "later commands"}, {"write", "/dev/sda1", "device"},
+		{"connect", "/run/agent", "service"}, {"write", "/proc/sys/kernel/core_pattern", "kernel"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin();
+		did(cases[i].op, cases[i].path);
+		assert_string_equal(rules(), "");
+		assert_non_null(strstr(result.data, "# Left out"));
+		if (!strstr(result.data, cases[i].reason))
+			fail_msg("%s is not in\n%s", cases[i].reason, result.data);
+	}
+	/* Nor by folding. */
+	begin();
+	for (char c = 'a'; c < 'f'; c++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/home/u/.config/gh/%c", c);
+		did("read", path);
+	}
+	assert_string_equal(rules(), "");
+	/* A repository of the command's own making is its own. */
+	begin();
+	made_dir("/home/u/proj/.git");
+	made_dir("/home/u/proj/.git/hooks");
+	made("/home/u/proj/.git/hooks/x");
+	assert_string_equal(rules(), "allow rw $PWD/.git\n");
+}
+
+static void a_repository_in_a_written_directory_is_guarded(void **state)
+{
+	struct policy *p;
+
+	(void)state;
+	begin();
+	made("/home/u/proj/a");
+	made("/home/u/proj/b");
+	made("/home/u/proj/c");
+	assert_string_equal(rules(), "allow rw $PWD\ndeny w $PWD/.git/hooks $PWD/.git/config\n");
+	p = policy_of(result.data);
+	assert_int_equal(policy_decide(p, OP_WRITE, "/home/u/proj/.git/hooks/x", 25).action, ACTION_DENY);
+	policy_free(p);
+}
+
+static void hostile_names_stay_words(void **state)
+{
+	static const char *const names[] = {
+		"/home/u/proj/x\nallow all /", "/home/u/proj/# allow", "/home/u/proj/$HOME", "/home/u/proj/~", "/home/u/proj/*",
+		"/home/u/proj/\\", "/home/u/proj/\"", "/home/u/proj/a b", "/home/u/proj/\xff\x01", "/srv/x/{}\r\nnever all /",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		begin();
+		did("read", names[i]);
+		made(names[i]);
+		assert_null(strstr(rules(), "\nallow all"));
+		allows_all();
+		assert_null(strstr(result.data, "\nnever"));
+	}
+}
+
+static void the_same_facts_give_the_same_text(void **state)
+{
+	char *first;
+
+	(void)state;
+	begin();
+	did("read", "/srv/x/b");
+	did("read", "/srv/x/a");
+	made("/home/u/proj/o");
+	first = strdup(learned());
+	begin();
+	made("/home/u/proj/o");
+	did("read", "/srv/x/a");
+	did("read", "/srv/x/b");
+	assert_string_equal(learned(), first);
+	free(first);
+}
+
+static void refusals_and_failures_are_told(void **state)
+{
+	(void)state;
+	begin();
+	text_puts(&record, "{\"type\":\"access\",\"syscall\":\"openat\",\"op\":\"read\",\"path\":\"/srv/no\","
+			   "\"exists\":true,\"verdict\":\"deny\",\"errno\":13}\n");
+	access_line("openat", "read", "/srv/closed", ",\"exists\":true,\"errno\":13");
+	access_line("openat", "read", "/srv/missing", ",\"exists\":false,\"errno\":2");
+	assert_string_equal(rules(), "deny read /srv/closed quiet\n");
+	assert_non_null(strstr(result.data, "Refused when it was recorded"));
+	assert_null(strstr(result.data, "/srv/missing"));
+}
+
+static void facts_follow_the_order_of_things(void **state)
+{
+	const struct fact *f;
+
+	(void)state;
+	begin();
+	made("/w/o");
+	did("read", "/w/o");
+	did("read", "/w/in");
+	did("write", "/w/in");
+	access_line("stat", "stat", "/w/later", ",\"exists\":false,\"errno\":2");
+	made("/w/later");
+	made("/w/t");
+	removed("/w/t");
+	made_dir("/w/d");
+	made("/w/d/x");
+	access_line("rename", "delete", "/w/d", ",\"path2\":\"/w/e\",\"exists\":true,\"dir\":true");
+	access_line("rename", "create", "/w/e", ",\"path2\":\"/w/d\",\"exists\":false");
+	did("read", "/w/e/x");
+	removed("/w/old");
+	read_facts();
+	f = facts_find(facts, "/w/o", 4);
+	assert_true(f->made && !(f->input & OPBIT(OP_READ)));
+	f = facts_find(facts, "/w/in", 5);
+	assert_true(f->input & OPBIT(OP_READ) && !f->ever_made);
+	f = facts_find(facts, "/w/later", 8);
+	assert_true(f->missing && f->ever_made && !f->gone);
+	f = facts_find(facts, "/w/t", 4);
+	assert_true(f->temporary && f->gone);
+	f = facts_find(facts, "/w/d/x", 6);
+	assert_true(f->gone);
+	f = facts_find(facts, "/w/e/x", 6);
+	assert_true(f->made && !f->gone && !(f->input & OPBIT(OP_READ)));
+	f = facts_find(facts, "/w/old", 6);
+	assert_true(f->removed && f->gone && !f->temporary);
+	assert_null(facts_find(facts, "/w", 2));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(three_siblings_are_a_directory_two_are_not),
+		cmocka_unit_test(no_line_is_at_or_above_a_boundary),
+		cmocka_unit_test(what_profiles_give_has_no_line),
+		cmocka_unit_test(what_the_command_makes_is_one_line),
+		cmocka_unit_test(names_by_chance_become_patterns),
+		cmocka_unit_test(renamed_names_get_the_same),
+		cmocka_unit_test(dangerous_things_are_left_out_and_listed),
+		cmocka_unit_test(a_repository_in_a_written_directory_is_guarded),
+		cmocka_unit_test(hostile_names_stay_words),
+		cmocka_unit_test(the_same_facts_give_the_same_text),
+		cmocka_unit_test(refusals_and_failures_are_told),
+		cmocka_unit_test(facts_follow_the_order_of_things),
+	};
+	int r;
+
+	included = policy_of("include base\ninclude credentials\n");
+	danger = policy_of(learn_danger_text());
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	facts_free(facts);
+	policy_free(included);
+	policy_free(danger);
+	text_done(&record);
+	text_done(&result);
+	return r;
+}
