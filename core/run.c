@@ -125,7 +125,7 @@ static int load(struct run *run)
 		.landlock_abi = o->policy.emulate ? 0 : run->features.landlock_abi,
 		.supervisor = can_supervise(&run->features),
 		.unsupervised = why_unsupervised(&run->features),
-		.ptrace_exec = run->features.ptrace,
+		.ptrace_exec = run->features.ptrace, .privileged = geteuid() == 0,
 		.record = o->record || o->record_fd, .record_stat = o->record_stat,
 	};
 	if (policy_plan(run->policy, &run->caps, &run->plan, &error) < 0) {

@@ -74,6 +74,7 @@ struct plan_caps {
 	const char *unsupervised; /* why not, for the error; NULL: this process has a supervisor already */
 	bool lines;       /* the rows of `explain --plan` are wanted */
 	bool ptrace_exec; /* exec-holes checked can be kept */
+	bool privileged;  /* the target may look into processes that Landlock keeps others from (CAP_PERFMON) */
 	bool record;      /* metadata and connections are to be seen, too, where nothing is to be decided */
 	bool record_stat; /* and every look at a name: stat, access, readlink, chdir, watches */
 };

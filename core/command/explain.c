@@ -362,7 +362,7 @@ static int load(struct explain *e, const struct arguments *a, const char *tmpdir
 	const struct plan_caps caps = {.landlock_abi = a->policy.emulate ? 0 : landlock_abi(),
 				       .supervisor = true,
 				       .lines = true,
-				       .ptrace_exec = true};
+				       .ptrace_exec = true, .privileged = geteuid() == 0};
 	int r = policy_load(&a->policy, tmpdir, protect, &e->policy, ret_error);
 
 	if (r == 0)

@@ -5,7 +5,7 @@ would open stays closed."""
 import os
 import subprocess
 
-from harness import SluiceCase, case
+from harness import PROGRAMS, SluiceCase, case
 
 DROP = """
 import ctypes, os, sys
@@ -40,6 +40,16 @@ class Privileged(SluiceCase):
         result = self.sluice(*argv, policy=POLICY)
         self.assertNotIn("SECRET", result.out)
         self.assert_status(result, 1)
+
+    @case
+    def denies_the_environment_of_others_whatever_the_race(self):
+        # Root may look into every process (CAP_PERFMON), where Landlock keeps other users from it.
+        outsider = self.start(["/bin/sleep", "60"], env={"SECRET": "hidden-in-environ"})
+        self.addCleanup(self.kill_session, outsider)
+        argv = [os.path.join(PROGRAMS, "proc_race"), str(outsider.pid), "hidden-in-environ"]
+        self.assert_status(self.native(*argv), 1)
+        for policy in ("{base}\n", "{base}\nreport none\n"):
+            self.assert_status(self.sluice(*argv, policy=policy), 0)
 
     @case
     def capabilities_lost_by_securebits_are_not_lent(self):
