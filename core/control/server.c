@@ -19,6 +19,7 @@
 #include "core/launch/launch.h"
 #include "core/sys.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,7 +31,18 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { CLIENTS_MAX = 16, OUT_HIGH = 65536, STUCK_MS = 10000, SENT_MAX = 64, TICK_MS = 500 };
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+enum {
+	CLIENTS_MAX = 16,
+	OUT_HIGH = 65536,
+	STUCK_MS = 10000,
+	SENT_MAX = 64,
+	TICK_MS = 500,
+	THREADS_MAX = 4096
+};
 
 struct sent {
 	uint64_t number;
@@ -89,17 +101,14 @@ int control_new(struct control **ret)
 
 /* ---- who may ---- */
 
-/* How many seccomp filters PID is under, -1: can't be told. */
-static int count_filters(pid_t pid)
+/* How many seccomp filters the thread behind a file "status" is under, -1: can't be told. */
+static int count_filters(const char *path)
 {
-	_cleanup_close_ int fd = -EBADF;
-	char path[40], text[4096];
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[4096];
 	const char *line;
-	ssize_t n;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (n <= 0)
 		return -1;
 	text[n] = '\0';
@@ -107,17 +116,56 @@ static int count_filters(pid_t pid)
 	return line ? (int)strtol(line + strlen("\nSeccomp_filters:"), NULL, 10) : -1;
 }
 
-static const char *why_refused(const struct control *c, const struct ucred *peer)
+/* The most that any thread of PID is under. The leader of another run is under none, but its workers are, and
+ * those connect on behalf of its command. */
+static int count_most_filters(pid_t pid)
 {
+	char path[300];
+	struct dirent *e;
+	int most = -1, left = THREADS_MAX;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir)) && left-- > 0) {
+		int n;
+
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", (int)pid, e->d_name);
+		n = count_filters(path);
+		if (n > most)
+			most = n;
+	}
+	if (dir)
+		closedir(dir);
+	return left > 0 ? most : -1;
+}
+
+static const char *why_refused(const struct control *c, int fd)
+{
+	_cleanup_close_ int pidfd = -EBADF;
+	struct ucred peer;
+	socklen_t len = sizeof(peer), pidfd_len = sizeof(pidfd);
 	int filters;
 
-	if (peer->uid != geteuid() && peer->uid != 0)
-		return "another user's";
-	if (peer->pid <= 0 || peer->pid == getpid() || launch_in_tree(c->info.warden, peer->pid))
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return "somebody unknown";
+	if (peer.uid != geteuid() && peer.uid != 0)
+		return "another user's process";
+	/* From Linux 6.5 on: is who connected still there, and not another with its number? */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &pidfd_len) < 0) {
+		pidfd = -EBADF;
+		if (errno != ENOPROTOOPT)
+			return "a process that is gone";
+	}
+	if (peer.pid <= 0 || peer.pid == getpid() || launch_in_tree(c->info.warden, peer.pid))
 		return "a process of the command itself";
-	filters = count_filters(peer->pid);
+	filters = count_most_filters(peer.pid);
 	if (filters < 0 || (unsigned)filters > c->filters)
 		return "a process under a seccomp filter";
+	if (pidfd >= 0 && sys_pidfd_send_signal(pidfd, 0) < 0 && errno != EPERM)
+		return "a process that is gone";
 	return NULL;
 }
 
@@ -354,11 +402,17 @@ static void refuse(int fd, const char *why)
 	close(fd);
 }
 
+static pid_t pid_of_peer(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
+}
+
 static void accept_client(struct control *c)
 {
 	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ucred peer = {0};
-	socklen_t len = sizeof(peer);
 	struct messages m = {.info = &c->info, .start = &c->start, .re = -1};
 	struct text line = {0};
 	struct client *k = NULL;
@@ -366,8 +420,7 @@ static void accept_client(struct control *c)
 
 	if (fd < 0)
 		return;
-	why = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? "somebody unknown"
-								       : why_refused(c, &peer);
+	why = why_refused(c, fd);
 	for (unsigned i = 0; i < CLIENTS_MAX && !k; i++)
 		if (c->clients[i].fd < 0)
 			k = &c->clients[i];
@@ -375,7 +428,7 @@ static void accept_client(struct control *c)
 		refuse(fd, why ? why : "one client more");
 		return;
 	}
-	*k = (struct client){.fd = fd, .pid = peer.pid, .in = malloc(PROTOCOL_LINE_MAX)};
+	*k = (struct client){.fd = fd, .pid = pid_of_peer(fd), .in = malloc(PROTOCOL_LINE_MAX)};
 	if (!k->in) {
 		client_done(k);
 		return;
@@ -472,12 +525,14 @@ static int bind_socket(struct control *c)
 
 int control_start(struct control *c, const struct control_info *info)
 {
+	char path[64];
 	sigset_t all, old;
 	int r, filters;
 
 	c->info = *info;
 	clock_gettime(CLOCK_REALTIME, &c->start.time);
-	filters = count_filters(getpid());
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)getpid());
+	filters = count_filters(path);
 	c->filters = filters < 0 ? 0 : (unsigned)filters;
 	c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = c->wake_fd < 0 ? -errno : bind_socket(c);

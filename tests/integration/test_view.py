@@ -72,9 +72,10 @@ class View(test_control.ControlCase):
     @case
     def several_runs_at_once_and_the_arrows_choose(self):
         self.put("secret2", "2ND")
-        one, _ = self.begin("cat secret")
-        two, _ = self.begin("cat secret2")
         self.open_view()
+        one, _ = self.begin("cat secret")
+        self.await_screen("path     %s/secret\n" % self.dir)
+        two, _ = self.begin("cat secret2")
         self.await_screen("2 open questions")
         self.await_screen("path     %s/secret\n" % self.dir)
         self.press("Down", "path     %s/secret2\n" % self.dir)
