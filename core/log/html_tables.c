@@ -501,7 +501,7 @@ static void put_row(const struct page_run *r, struct text *out, const struct pag
 
 void html_rows(struct page_run *r, struct text *out)
 {
-	size_t n = r->row_keys.n;
+	size_t n = r->row_keys.n, shown = 0;
 
 	if (!n)
 		return;
@@ -524,7 +524,12 @@ void html_rows(struct page_run *r, struct text *out)
 		out,
 		"<th class=\"num\">time</th><th>verdict</th><th>operation</th><th>what</th><th>process</th>"
 		"<th>rule</th><th>errno</th><th class=\"num\">times</th>");
-	for (size_t i = 0; i < n; i++)
-		put_row(r, out, &r->rows[i]);
+	for (; shown < n && out->len < PAGE_BYTES_MAX; shown++)
+		put_row(r, out, &r->rows[shown]);
 	end_table(out);
+	if (shown < n) {
+		text_puts(out, "<p class=\"note\">The page is full: ");
+		html_number(out, n - shown);
+		text_puts(out, " rows are left out.</p>\n");
+	}
 }

@@ -303,7 +303,7 @@ static void put_list(const struct page_run *r, struct text *out, int32_t i, unsi
 		const struct page_process *p = &r->processes[i];
 		bool open = p->tree_refused || p->depth < 2 || p->tree_processes <= 4;
 
-		if (!*left)
+		if (!*left || out->len > PAGE_BYTES_MAX)
 			break;
 		--*left;
 		if (p->first_child < 0) {
@@ -330,9 +330,9 @@ void html_tree(struct page_run *r, struct text *out)
 	text_puts(out, "<h2>Processes</h2>\n<div class=\"tree\">");
 	put_list(r, out, r->first_root, &left);
 	text_puts(out, "</div>\n");
-	if (r->n_processes > PAGE_TREE_MAX || r->more_processes) {
+	if (r->n_processes > PAGE_TREE_MAX - left || r->more_processes) {
 		text_puts(out, "<p class=\"note\">The first ");
-		html_number(out, PAGE_TREE_MAX);
+		html_number(out, PAGE_TREE_MAX - left);
 		text_puts(out, " of ");
 		html_number(out, r->n_processes + r->more_processes);
 		text_puts(out, " processes.</p>\n");

@@ -90,6 +90,8 @@ struct log_table {
 
 /* The number of KEY, a new one (== n - 1) if it was not there. -ENOMEM. */
 int64_t log_table_add(struct log_table *t, const char *key, size_t len);
+/* The number of KEY; -ENOENT. */
+int64_t log_table_find(const struct log_table *t, const char *key, size_t len);
 void log_table_done(struct log_table *t);
 
 struct log_groups;

@@ -80,12 +80,39 @@ static void *room_for(void *array, size_t i, size_t *cap, size_t size)
 	return grown;
 }
 
+static size_t bounded(size_t len)
+{
+	return len < PAGE_STRING_MAX ? len : PAGE_STRING_MAX;
+}
+
+/* No room for further strings. */
+static bool is_full(const struct page_run *r)
+{
+	return r->string_bytes > PAGE_STRINGS_MAX;
+}
+
 /* The number of S, 0 for none and if memory is out: the page then lacks the word. */
 static uint32_t string_of(struct page_run *r, struct record_bytes s)
 {
-	int64_t n = s.len ? log_table_add(&r->strings, s.data, s.len) : 0;
+	size_t before = r->strings.n, len = bounded(s.len);
+	int64_t n = !len	 ? 0
+		    : is_full(r) ? log_table_find(&r->strings, s.data, len)
+				 : log_table_add(&r->strings, s.data, len);
 
+	if (r->strings.n > before)
+		r->string_bytes += len;
 	return n > 0 ? (uint32_t)n : 0;
+}
+
+static uint32_t target_of(struct page_run *r, const struct record_line *line)
+{
+	return string_of(r, line->path.data ? line->path : line->address);
+}
+
+/* The number of KEY in T; -ENOENT if it is new and there is no room for it. */
+static int64_t number_in(struct log_table *t, const void *key, size_t size, bool has_room)
+{
+	return has_room ? log_table_add(t, key, size) : log_table_find(t, key, size);
 }
 
 static struct page_run *run_new(void)
@@ -296,15 +323,20 @@ static int count_path(struct page_run *r, const struct record_line *line, struct
 {
 	enum log_verdict v = log_verdict_of(line);
 	struct page_path *grown;
+	size_t before;
 	int64_t n;
 
 	if (!path.data)
 		return 0;
-	if (r->path_keys.n >= PAGE_PATHS_MAX) {
+	before = r->path_keys.n;
+	n = number_in(&r->path_keys, path.data, path.len,
+		      before < PAGE_PATHS_MAX && path.len <= PAGE_STRING_MAX &&
+			      r->path_bytes <= PAGE_STRINGS_MAX);
+	if (n == -ENOENT) {
 		r->more_paths++;
 		return 0;
 	}
-	n = log_table_add(&r->path_keys, path.data, path.len);
+	r->path_bytes += r->path_keys.n > before ? path.len : 0;
 	grown = n < 0 ? NULL : room_for(r->paths, (size_t)n, &r->paths_cap, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
@@ -318,8 +350,9 @@ static int count_path(struct page_run *r, const struct record_line *line, struct
 	return 0;
 }
 
-static int count_kind(struct page_run *r, const struct record_line *line, uint32_t target)
+static int count_kind(struct page_run *r, const struct record_line *line)
 {
+	uint32_t target = target_of(r, line);
 	struct {
 		uint32_t op, target, rule, by, detail, err;
 	} key = {line->op,
@@ -333,11 +366,11 @@ static int count_kind(struct page_run *r, const struct record_line *line, uint32
 	size_t before = r->kind_keys.n;
 	int64_t n;
 
-	if (before >= PAGE_KINDS_MAX) {
+	n = number_in(&r->kind_keys, &key, sizeof(key), before < PAGE_KINDS_MAX && !is_full(r));
+	if (n == -ENOENT) {
 		r->more_kinds += line->count;
 		return 0;
 	}
-	n = log_table_add(&r->kind_keys, (const char *)&key, sizeof(key));
 	k = n < 0 ? NULL : room_for(r->kinds, (size_t)n, &r->kinds_cap, sizeof(*k));
 	if (!k)
 		return -ENOMEM;
@@ -362,23 +395,40 @@ static int count_kind(struct page_run *r, const struct record_line *line, uint32
 	return 0;
 }
 
-static int count_row(struct page_run *r, const struct record_line *line, int32_t process, uint32_t target)
+/* No row has a target that is not among the strings. */
+static bool is_known_target(const struct page_run *r, const struct record_line *line)
+{
+	struct record_bytes s = line->path.data ? line->path : line->address;
+
+	return !s.len || log_table_find(&r->strings, s.data, bounded(s.len)) >= 0;
+}
+
+static int count_row(struct page_run *r, const struct record_line *line, int32_t process)
 {
 	enum log_verdict v = log_verdict_of(line);
 	struct {
 		uint32_t process, op, verdict, target, target2, rule, err;
-	} key = {(uint32_t)process,	   string_of(r, line->op_word), v, target, string_of(r, line->path2),
-		 string_of(r, line->rule), (uint32_t)line->err};
+	} key;
 	struct page_row *row;
 	size_t before = r->row_keys.n, max = v == LOG_DENY ? PAGE_REFUSED_ROWS : PAGE_OTHER_ROWS;
 	size_t have = v == LOG_DENY ? r->refused_rows : before - r->refused_rows;
-	int64_t n;
+	bool has_room = have < max && !is_full(r);
+	int64_t n = -ENOENT;
 
-	if (have >= max) {
+	if (has_room || is_known_target(r, line)) {
+		key = (__typeof__(key)){.process = (uint32_t)process,
+					.op = string_of(r, line->op_word),
+					.verdict = v,
+					.target = target_of(r, line),
+					.target2 = string_of(r, line->path2),
+					.rule = string_of(r, line->rule),
+					.err = (uint32_t)line->err};
+		n = number_in(&r->row_keys, &key, sizeof(key), has_room);
+	}
+	if (n == -ENOENT) {
 		r->more_rows += line->count;
 		return 0;
 	}
-	n = log_table_add(&r->row_keys, (const char *)&key, sizeof(key));
 	row = n < 0 ? NULL : room_for(r->rows, (size_t)n, &r->rows_cap, sizeof(*row));
 	if (!row)
 		return -ENOMEM;
@@ -387,7 +437,7 @@ static int count_row(struct page_run *r, const struct record_line *line, int32_t
 	if ((size_t)n == before) {
 		*row = (struct page_row){.time_us = line->time_us,
 					 .process = key.process,
-					 .target = target,
+					 .target = key.target,
 					 .target2 = key.target2,
 					 .rule = key.rule,
 					 .syscall = string_of(r, line->syscall),
@@ -408,11 +458,11 @@ static int count_address(struct page_run *r, const struct record_line *line)
 	struct page_address *a;
 	int64_t n;
 
-	if (r->address_keys.n >= PAGE_KINDS_MAX) {
+	n = number_in(&r->address_keys, &key, sizeof(key), r->address_keys.n < PAGE_KINDS_MAX && !is_full(r));
+	if (n == -ENOENT) {
 		r->more_addresses += line->count;
 		return 0;
 	}
-	n = log_table_add(&r->address_keys, (const char *)&key, sizeof(key));
 	a = n < 0 ? NULL : room_for(r->addresses, (size_t)n, &r->addresses_cap, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
@@ -454,7 +504,6 @@ static int add_question(struct page_run *r, const struct record_line *line)
 
 static int add_access(struct page_run *r, const struct record_line *line, int32_t process)
 {
-	uint32_t target = string_of(r, line->path.data ? line->path : line->address);
 	enum log_verdict v = log_verdict_of(line);
 	bool refused = v == LOG_DENY && line->err != EXDEV;
 	int err;
@@ -468,7 +517,7 @@ static int add_access(struct page_run *r, const struct record_line *line, int32_
 		r->processes[process].refused += refused ? line->count : 0;
 	}
 	count_time(r, line, refused);
-	err = count_row(r, line, process, target);
+	err = count_row(r, line, process);
 	if (err == 0)
 		err = count_path(r, line, line->path);
 	if (err == 0)
@@ -476,7 +525,7 @@ static int add_access(struct page_run *r, const struct record_line *line, int32_
 	if (err == 0 && line->address.data)
 		err = count_address(r, line);
 	if (err == 0 && refused)
-		err = count_kind(r, line, target);
+		err = count_kind(r, line);
 	return err;
 }
 
@@ -536,7 +585,7 @@ static void add_start(struct page_run *r, const struct record_line *line, const 
 	r->has_start = true;
 	for (size_t i = 0; i < line->argv.n && argv.len < 4096; i++) {
 		text_puts(&argv, i ? " " : "");
-		text_add(&argv, line->argv.items[i].data, line->argv.items[i].len);
+		text_add(&argv, line->argv.items[i].data, bounded(line->argv.items[i].len));
 	}
 	if (!argv.failed && argv.len)
 		r->argv = string_of(r, (struct record_bytes){argv.data, argv.len});
@@ -554,12 +603,12 @@ static void add_start(struct page_run *r, const struct record_line *line, const 
 		if (line->policies[i].sha256.data) {
 			text_puts(&r->policies, " title=\"SHA-256 ");
 			html_escaped(&r->policies, line->policies[i].sha256.data,
-				     line->policies[i].sha256.len);
+				     bounded(line->policies[i].sha256.len));
 			text_puts(&r->policies, "\"");
 		}
 		text_puts(&r->policies, ">");
 		html_path(r, &r->policies, line->policies[i].path.data ? line->policies[i].path.data : "",
-			  line->policies[i].path.len);
+			  bounded(line->policies[i].path.len));
 		text_puts(&r->policies, "</code>");
 	}
 }
@@ -568,7 +617,7 @@ static void add_list(struct text *out, const struct record_list *list)
 {
 	for (size_t i = 0; i < list->n && i < 64; i++) {
 		text_puts(out, "<li>");
-		html_escaped(out, list->items[i].data, list->items[i].len);
+		html_escaped(out, list->items[i].data, bounded(list->items[i].len));
 		text_puts(out, "</li>");
 	}
 }

@@ -21,7 +21,10 @@ enum {
 	PAGE_OTHER_ROWS = 3000,
 	PAGE_BARS_SHOWN = 30,
 	PAGE_BUCKETS = 480,
-	PAGE_ARGS_MAX = 300, /* bytes of a command line */
+	PAGE_ARGS_MAX = 300,	     /* bytes of a command line */
+	PAGE_STRING_MAX = 4096,	     /* of any other string: what is longer is no path, and cut */
+	PAGE_STRINGS_MAX = 64 << 20, /* of all strings that are kept of a run, twice */
+	PAGE_BYTES_MAX = 24 << 20,   /* of the page: what is left of a table then is left out */
 };
 
 struct page_process {
@@ -86,9 +89,10 @@ struct page_buckets {
 
 struct page_run {
 	struct log_table strings; /* number 0 is "" */
-	struct places places;	  /* who was at home, if it is who looks at it now */
-	struct places checks;	  /* which options may be offered, with the home of who looks */
-	char *their_home;	  /* of the run's user, if that is another; may be NULL then, too */
+	size_t string_bytes, path_bytes;
+	struct places places; /* who was at home, if it is who looks at it now */
+	struct places checks; /* which options may be offered, with the home of who looks */
+	char *their_home;     /* of the run's user, if that is another; may be NULL then, too */
 
 	/* start */
 	bool has_start;

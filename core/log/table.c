@@ -65,6 +65,13 @@ int64_t log_table_add(struct log_table *t, const char *key, size_t len)
 	return (int64_t)t->n - 1;
 }
 
+int64_t log_table_find(const struct log_table *t, const char *key, size_t len)
+{
+	size_t slot = t->n_slots ? slot_of(t, key, len) : 0;
+
+	return t->n_slots && t->slots[slot] ? (int64_t)t->slots[slot] - 1 : -ENOENT;
+}
+
 void log_table_done(struct log_table *t)
 {
 	free(t->keys);

@@ -375,6 +375,33 @@ class Damage(LogCase):
         self.assertIn(" more directories", page)
 
 
+class Bounds(LogCase):
+    @case
+    def a_record_of_enormous_strings_makes_a_page_of_bounded_size(self):
+        path = os.path.join(self.root, "enormous")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(json.dumps(start(argv=["'" * 1000000] * 3, name="n" * 1000000)) + "\n")
+            for i in range(2, 2500):
+                long = "/'\"<%d" % i + "'" * (200000 if i % 50 == 0 else 6000)
+                f.write(json.dumps(access(i, pid=i, path=long, exe="/" + "\"" * 5000 + str(i), errno=13,
+                                          verdict="deny" if i % 2 else "allow")) + "\n")
+            f.write(json.dumps(end(2500, lost=["'" * 1000000] * 10)) + "\n")
+        r, text = self.page(path)
+        self.assert_status(r, 0)
+        self.assertLess(len(text), 40000000)
+        self.assertIn("The page is full: ", text)
+
+    @case
+    def what_a_page_has_room_for_is_counted_to_the_end(self):
+        lines = [start(), access(2, path="/w/first", verdict="deny", errno=13)]
+        lines += [access(i, path="/w/%d" % i, verdict="deny", errno=13) for i in range(3, 2600)]
+        lines += [access(2600 + i, path="/w/first", verdict="deny", errno=13) for i in range(7)]
+        r, text = self.page(self.write("many", *lines, end(2607)))
+        self.assert_status(r, 0)
+        self.assertRegex(text, r'/w/first</td>.*data-v="8">8</td></tr>')
+        self.assertIn("2,007 of 2,605 accesses", text)
+
+
 class Offers(LogCase):
     def offers(self, home, uid, cwd, *paths, op="create", rule="default", by="default", rule_text=None):
         lines = [start(uid=uid, cwd=cwd)]
