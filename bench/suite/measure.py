@@ -7,6 +7,7 @@ order of runs is ours), or by wait4 where there is no hyperfine.
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -79,7 +80,8 @@ def shorten(argv, words=8):
 
 
 def tail(text, size=1500):
-    return text[-size:].strip()
+    """The end of what a command said; where packages come from is nobody's business."""
+    return re.sub(r"(\w+://)[^/\s]+", r"\1...", text[-size:]).strip()
 
 
 def timed(argv, cwd, env=None, timeout=900.0):

@@ -175,6 +175,31 @@ class Page(BenchCase):
         self.assertGreater(os.path.getsize(os.path.join(self.dir, "page.html")), 5000)
 
 
+class Guest(BenchCase):
+    @case
+    def the_archive_of_a_guest_is_one_that_cpio_reads(self):
+        from suite import guest
+
+        tree = guest.Tree()
+        tree.put("/a/b/file", b"content\n", 0o755)
+        tree.put("/odd", b"12345")
+        tree.link("/a/link", "b/file")
+        path = os.path.join(self.dir, "archive")
+        with open(path, "wb") as f:
+            tree.archive(f)
+        reader = shutil.which("cpio") or shutil.which("busybox")
+        if not reader:
+            self.skip("neither cpio nor busybox is installed")
+        command = [reader] if reader.endswith("cpio") else [reader, "cpio"]
+        # But for the console: only root may make it.
+        r = self._run(["sh", "-c", '"$@" -id a a/b a/b/file a/link odd <archive', "sh", *command])
+        self.assert_status(r, 0)
+        with open(os.path.join(self.dir, "a/link"), "rb") as f:
+            self.assertEqual(f.read(), b"content\n")
+        self.assertTrue(os.access(os.path.join(self.dir, "a/b/file"), os.X_OK))
+        self.assertEqual(os.path.getsize(os.path.join(self.dir, "odd")), 5)
+
+
 class Statistics(BenchCase):
     @case
     def the_test_agrees_with_tables(self):
@@ -372,4 +397,4 @@ class Words(BenchCase):
 
 
 if LAYERS != "auto":  # it measures all modes itself: once is enough
-    del Compare, Page, Statistics, Runs, Instructions, Words
+    del Compare, Page, Statistics, Runs, Guest, Instructions, Words
