@@ -10,6 +10,7 @@
 #include "core/exec_check.h"
 #include "core/features.h"
 #include "core/launch/launch.h"
+#include "core/limits.h"
 #include "core/observe/observe.h"
 #include "core/private_dir.h"
 #include "core/reply/terminal.h"
@@ -42,6 +43,7 @@ struct run {
 	struct ruleset rules;
 	struct supervisor sup;
 	struct launch *launch;
+	unsigned most_open; /* descriptors of this process */
 	char *home, *answers;
 	uint64_t started_us;
 };
@@ -199,6 +201,8 @@ static int watchers(struct run *run)
 		return -EINVAL;
 	}
 	find_answers(run);
+	/* A call that waits holds five descriptors at most; some are for everybody else. */
+	asker.most_waiting = run->most_open > 1024 ? (run->most_open - 512) / 5 : run->most_open / 10;
 	asker.answers = run->answers;
 	asker.home = run->home;
 	return asker_new(&asker, &run->asker);
@@ -389,6 +393,7 @@ static int run_all(struct run *run, int *ret_wstatus)
 	uint64_t refusals;
 	int r, wstatus = 0;
 
+	run->most_open = limits_raise();
 	r = features_probe_begin(&run->probe);
 	if (r < 0) {
 		fprintf(stderr, "sluice: this kernel can't be examined: %s\n", strerror(-r));

@@ -58,13 +58,14 @@ enum ask_front { ASK_NOBODY, ASK_TERMINAL, ASK_CLIENTS, ASK_PROGRAM };
 
 struct asker;
 struct asker_config {
-	unsigned timeout_s;   /* 0: the default of 60 */
-	enum ask_front front; /* terminal: clients may answer as well */
-	const char *program;  /* ASK_PROGRAM: an absolute path */
-	const char *answers;  /* the file of answers that hold always, or NULL */
-	const char *home;     /* for the lines in it, or NULL */
-	const char *command;  /* argv[0] of the command: goes into the comment there */
-	bool later;	      /* nothing asks yet: no thread, no terminal before asker_begin() */
+	unsigned timeout_s;    /* 0: the default of 60 */
+	unsigned most_waiting; /* calls that may wait; 0: as many as ever */
+	enum ask_front front;  /* terminal: clients may answer as well */
+	const char *program;   /* ASK_PROGRAM: an absolute path */
+	const char *answers;   /* the file of answers that hold always, or NULL */
+	const char *home;      /* for the lines in it, or NULL */
+	const char *command;   /* argv[0] of the command: goes into the comment there */
+	bool later;	       /* nothing asks yet: no thread, no terminal before asker_begin() */
 	void (*end_tree)(void *ctx);
 	/* Something to tell clients: a question, or what became of one. Any thread, no lock is held. */
 	void (*changed)(void *ctx);

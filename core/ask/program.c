@@ -8,6 +8,7 @@
 #include "core/ask/protocol.h"
 #include "core/ask/queue.h"
 #include "core/cleanup.h"
+#include "core/limits.h"
 #include "core/sys.h"
 
 #include <poll.h>
@@ -47,6 +48,7 @@ static _Noreturn void child(const char *path, int in, int out, pid_t parent)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0)
 		_exit(127);
+	limits_restore();
 	syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
 	execve(path, argv, environ);
 	_exit(127);

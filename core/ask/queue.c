@@ -548,7 +548,7 @@ static bool enqueue(struct asker *a, const struct question *q, struct waiter *w)
 {
 	struct group *g = a->queue;
 
-	if (a->n_waiters == WAITERS_MAX)
+	if (a->n_waiters >= WAITERS_MAX || (a->config.most_waiting && a->n_waiters >= a->config.most_waiting))
 		return false;
 	while (g && (g->busy || !is_kin(&g->q, q) || !has_path(g, q->path, q->path_len)))
 		g = g->next;

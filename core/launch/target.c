@@ -12,6 +12,7 @@
  */
 #include "core/launch/landlock.h"
 #include "core/launch/parts.h"
+#include "core/limits.h"
 #include "core/sys.h"
 
 #include <stdio.h>
@@ -103,6 +104,7 @@ void target_run(struct target_config *t)
 
 	fds_cloexec_from(3);
 	raise_oom_score();
+	limits_restore();
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		fail(t, STAGE_LIMITS, errno, 0);
 	if (t->baseline >= 0) {

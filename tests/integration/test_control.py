@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -351,6 +352,39 @@ class Liars(ControlCase):
         time.sleep(0.2)
         self.assertEqual(self.client(path).hello["type"], "hello")
         process.wait()
+
+
+class Crowds(ControlCase):
+    @case
+    def questions_leave_descriptors_for_others(self):
+        """Calls that wait hold their objects; those of others must still find room."""
+        self.put("plain", "PLAIN")
+        with open(os.path.join(self.dir, "crowd.py"), "w", encoding="utf-8") as f:
+            f.write("import os, threading, time\n"
+                    "def ask(i):\n"
+                    "    try: os.close(os.open('secret%d' % (i % 7), os.O_RDONLY))\n"
+                    "    except OSError: pass\n"
+                    "threading.stack_size(65536)\n"
+                    "for i in range(300): threading.Thread(target=ask, args=(i,), daemon=True).start()\n"
+                    "time.sleep(1)\n"
+                    "print(open('plain').read(), flush=True)\n"
+                    "os._exit(0)\n")
+        for i in range(7):
+            self.put("secret%d" % i)
+        limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        argv = self.sluice_argv("sh", "-c", "ulimit -n; /usr/bin/python3 crowd.py", options=["--prompt", "socket"],
+                                policy="{base}include build\nallow all {dir}\nask read {dir}/secret*\n")
+        r = subprocess.run(argv, env=self.environment(), cwd=self.dir, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, timeout=60, preexec_fn=limit, check=False)
+        self.assertEqual(r.stdout, "256\nPLAIN\n", r.stderr)
+
+    @case
+    def the_command_has_the_limit_that_sluice_was_started_with(self):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (300, 500))
+        argv = self.sluice_argv("sh", "-c", "ulimit -Sn; ulimit -Hn", policy=ASKING)
+        r = subprocess.run(argv, env=self.environment(), cwd=self.dir, stdout=subprocess.PIPE, text=True, timeout=60,
+                           preexec_fn=limit, check=False)
+        self.assertEqual(r.stdout, "300\n500\n")
 
 
 class Programs(ControlCase):
