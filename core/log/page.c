@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Lines of records collected for a page.
- *
- * The tree: a process hangs below the parent that it was first seen with. What would close a circle, or
- * nest deeper than PAGE_DEPTH_MAX, hangs at the root instead.
+ * Lines of records collected for a page: runs, and what was accessed. Who did it is in page_process.c.
  */
 #include "core/log/page.h"
 
@@ -62,8 +59,7 @@ void log_page_free(struct log_page *p)
 	free(p);
 }
 
-/* Room for element I of ARRAY, zeroed as it grows. */
-static void *room_for(void *array, size_t i, size_t *cap, size_t size)
+void *page_room(void *array, size_t i, size_t *cap, size_t size)
 {
 	size_t n = *cap ? 2 * *cap : 64;
 	char *grown;
@@ -91,8 +87,7 @@ static bool is_full(const struct page_run *r)
 	return r->string_bytes > PAGE_STRINGS_MAX;
 }
 
-/* The number of S, 0 for none and if memory is out: the page then lacks the word. */
-static uint32_t string_of(struct page_run *r, struct record_bytes s)
+uint32_t page_string(struct page_run *r, struct record_bytes s)
 {
 	size_t before = r->strings.n, len = bounded(s.len);
 	int64_t n = !len	 ? 0
@@ -106,7 +101,7 @@ static uint32_t string_of(struct page_run *r, struct record_bytes s)
 
 static uint32_t target_of(struct page_run *r, const struct record_line *line)
 {
-	return string_of(r, line->path.data ? line->path : line->address);
+	return page_string(r, line->path.data ? line->path : line->address);
 }
 
 /* The number of KEY in T; -ENOENT if it is new and there is no room for it. */
@@ -132,170 +127,6 @@ static struct page_run *run_new(void)
 		return NULL;
 	}
 	return r;
-}
-
-/* ---- processes ---- */
-
-static bool is_above(const struct page_run *r, int32_t above, int32_t p)
-{
-	for (; p >= 0; p = r->processes[p].parent)
-		if (p == above)
-			return true;
-	return false;
-}
-
-static void hang(struct page_run *r, int32_t i, int32_t parent)
-{
-	struct page_process *p = &r->processes[i];
-	int32_t *last;
-
-	if (parent >= 0 && (is_above(r, i, parent) || r->processes[parent].depth + 1 >= PAGE_DEPTH_MAX))
-		parent = -1;
-	p->parent = parent;
-	p->depth = parent >= 0 ? r->processes[parent].depth + 1 : 0;
-	last = parent >= 0 ? &r->processes[parent].last_child : &r->last_root;
-	if (*last >= 0)
-		r->processes[*last].next = i;
-	else if (parent >= 0)
-		r->processes[parent].first_child = i;
-	else
-		r->first_root = i;
-	*last = i;
-}
-
-/* The slot that holds the index plus one of the latest process with this id; NULL: no memory. */
-static uint32_t *slot_of(struct page_run *r, pid_t pid)
-{
-	int64_t n = log_table_add(&r->pids, (const char *)&pid, sizeof(pid));
-	uint32_t *grown;
-
-	if (n < 0)
-		return NULL;
-	grown = room_for(r->latest, (size_t)n, &r->latest_cap, sizeof(*grown));
-	if (!grown)
-		return NULL;
-	r->latest = grown;
-	return &r->latest[n];
-}
-
-static int32_t add_process(struct page_run *r, pid_t pid, int32_t parent)
-{
-	uint32_t *slot = slot_of(r, pid);
-	struct page_process *grown;
-	int32_t i = (int32_t)r->n_processes;
-
-	if (r->n_processes == PAGE_PROCESSES_MAX) {
-		r->more_processes++;
-		return -1;
-	}
-	grown = slot ? room_for(r->processes, r->n_processes, &r->processes_cap, sizeof(*grown)) : NULL;
-	if (!grown)
-		return -1;
-	r->processes = grown;
-	r->processes[i] = (struct page_process){.pid = pid,
-						.first_us = -1,
-						.last_us = -1,
-						.status = -1,
-						.parent = -1,
-						.first_child = -1,
-						.last_child = -1,
-						.next = -1};
-	r->n_processes++;
-	*slot = (uint32_t)i + 1;
-	hang(r, i, parent);
-	return i;
-}
-
-static int32_t find_process(struct page_run *r, pid_t pid)
-{
-	uint32_t *slot = slot_of(r, pid);
-
-	return slot ? (int32_t)*slot - 1 : -1;
-}
-
-/* The parent of a new process: -1 for the root. One that nothing is known of gets a place of its own. */
-static int32_t parent_of(struct page_run *r, const struct record_line *line)
-{
-	int32_t parent;
-
-	if (!r->n_processes)
-		r->root_ppid = line->ppid;
-	if (line->ppid <= 1 || line->ppid == r->root_ppid || line->ppid == line->pid)
-		return -1;
-	parent = find_process(r, line->ppid);
-	return parent >= 0 ? parent : add_process(r, line->ppid, -1);
-}
-
-static void set_exe(struct page_run *r, struct page_process *p, struct record_bytes exe)
-{
-	uint32_t n = string_of(r, exe);
-
-	if (!n || n == p->exe)
-		return;
-	if (p->exe) {
-		const unsigned max = sizeof(p->earlier) / sizeof(p->earlier[0]);
-
-		if (p->n_earlier == max)
-			memmove(p->earlier, p->earlier + 1, (max - 1) * sizeof(p->earlier[0]));
-		else
-			p->n_earlier++;
-		p->earlier[p->n_earlier - 1] = p->exe;
-	}
-	p->exe = n;
-}
-
-static void set_args(struct page_process *p, const struct record_list *argv)
-{
-	struct text t = {0};
-
-	for (size_t i = 1; i < argv->n && t.len < PAGE_ARGS_MAX; i++) {
-		size_t left = PAGE_ARGS_MAX - t.len, len = argv->items[i].len;
-
-		text_puts(&t, i > 1 ? " " : "");
-		text_add(&t, argv->items[i].data, len < left ? len : left);
-		if (len > left || (i + 1 < argv->n && t.len >= PAGE_ARGS_MAX))
-			text_puts(&t, " ...");
-	}
-	if (t.failed)
-		return text_done(&t);
-	free(p->args);
-	p->args = t.data;
-}
-
-static int32_t process_of(struct page_run *r, const struct record_line *line)
-{
-	struct page_process *p;
-	int32_t i;
-
-	if (!line->pid)
-		return -1;
-	i = find_process(r, line->pid);
-	/* A number that comes back is another process. */
-	if (i < 0 || (line->type == RECORD_FORK && r->processes[i].seen && r->processes[i].exited))
-		i = add_process(r, line->pid, parent_of(r, line));
-	if (i < 0)
-		return -1;
-	p = &r->processes[i];
-	p->seen = true;
-	if (line->time_us >= 0) {
-		if (p->first_us < 0 || line->time_us < p->first_us)
-			p->first_us = line->time_us;
-		if (line->time_us > p->last_us)
-			p->last_us = line->time_us;
-	}
-	if (line->type == RECORD_EXEC) {
-		set_exe(r, p, line->path);
-		if (line->argv.n)
-			set_args(p, &line->argv);
-	} else if (line->op != OP_EXEC) {
-		set_exe(r, p, line->exe);
-	}
-	if (line->type == RECORD_EXIT) {
-		p->exited = true;
-		p->status = line->status;
-		p->signal = line->signal;
-	}
-	return i;
 }
 
 /* ---- accesses ---- */
@@ -337,7 +168,7 @@ static int count_path(struct page_run *r, const struct record_line *line, struct
 		return 0;
 	}
 	r->path_bytes += r->path_keys.n > before ? path.len : 0;
-	grown = n < 0 ? NULL : room_for(r->paths, (size_t)n, &r->paths_cap, sizeof(*grown));
+	grown = n < 0 ? NULL : page_room(r->paths, (size_t)n, &r->paths_cap, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	r->paths = grown;
@@ -357,11 +188,11 @@ static int count_kind(struct page_run *r, const struct record_line *line)
 		uint32_t op, target, rule, by, detail, err;
 	} key = {line->op,
 		 target,
-		 string_of(r, line->rule),
-		 string_of(r, line->by),
-		 string_of(r, line->detail),
+		 page_string(r, line->rule),
+		 page_string(r, line->by),
+		 page_string(r, line->detail),
 		 (uint32_t)line->err};
-	uint32_t exe = string_of(r, line->exe);
+	uint32_t exe = page_string(r, line->exe);
 	struct page_kind *k;
 	size_t before = r->kind_keys.n;
 	int64_t n;
@@ -371,7 +202,7 @@ static int count_kind(struct page_run *r, const struct record_line *line)
 		r->more_kinds += line->count;
 		return 0;
 	}
-	k = n < 0 ? NULL : room_for(r->kinds, (size_t)n, &r->kinds_cap, sizeof(*k));
+	k = n < 0 ? NULL : page_room(r->kinds, (size_t)n, &r->kinds_cap, sizeof(*k));
 	if (!k)
 		return -ENOMEM;
 	r->kinds = k;
@@ -380,7 +211,7 @@ static int count_kind(struct page_run *r, const struct record_line *line)
 		*k = (struct page_kind){.op = line->op,
 					.target = target,
 					.rule = key.rule,
-					.rule_text = string_of(r, line->rule_text),
+					.rule_text = page_string(r, line->rule_text),
 					.by = key.by,
 					.detail = key.detail,
 					.exe = exe,
@@ -417,11 +248,11 @@ static int count_row(struct page_run *r, const struct record_line *line, int32_t
 
 	if (has_room || is_known_target(r, line)) {
 		key = (__typeof__(key)){.process = (uint32_t)process,
-					.op = string_of(r, line->op_word),
+					.op = page_string(r, line->op_word),
 					.verdict = v,
 					.target = target_of(r, line),
-					.target2 = string_of(r, line->path2),
-					.rule = string_of(r, line->rule),
+					.target2 = page_string(r, line->path2),
+					.rule = page_string(r, line->rule),
 					.err = (uint32_t)line->err};
 		n = number_in(&r->row_keys, &key, sizeof(key), has_room);
 	}
@@ -429,7 +260,7 @@ static int count_row(struct page_run *r, const struct record_line *line, int32_t
 		r->more_rows += line->count;
 		return 0;
 	}
-	row = n < 0 ? NULL : room_for(r->rows, (size_t)n, &r->rows_cap, sizeof(*row));
+	row = n < 0 ? NULL : page_room(r->rows, (size_t)n, &r->rows_cap, sizeof(*row));
 	if (!row)
 		return -ENOMEM;
 	r->rows = row;
@@ -440,7 +271,7 @@ static int count_row(struct page_run *r, const struct record_line *line, int32_t
 					 .target = key.target,
 					 .target2 = key.target2,
 					 .rule = key.rule,
-					 .syscall = string_of(r, line->syscall),
+					 .syscall = page_string(r, line->syscall),
 					 .op_word = key.op,
 					 .verdict = v,
 					 .err = line->err};
@@ -454,7 +285,7 @@ static int count_address(struct page_run *r, const struct record_line *line)
 {
 	struct {
 		uint32_t address, exe, op;
-	} key = {string_of(r, line->address), string_of(r, line->exe), line->op};
+	} key = {page_string(r, line->address), page_string(r, line->exe), line->op};
 	struct page_address *a;
 	int64_t n;
 
@@ -463,7 +294,7 @@ static int count_address(struct page_run *r, const struct record_line *line)
 		r->more_addresses += line->count;
 		return 0;
 	}
-	a = n < 0 ? NULL : room_for(r->addresses, (size_t)n, &r->addresses_cap, sizeof(*a));
+	a = n < 0 ? NULL : page_room(r->addresses, (size_t)n, &r->addresses_cap, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
 	r->addresses = a;
@@ -483,20 +314,20 @@ static int add_question(struct page_run *r, const struct record_line *line)
 		r->more_questions++;
 		return 0;
 	}
-	grown = room_for(r->questions, r->n_questions, &r->questions_cap, sizeof(*grown));
+	grown = page_room(r->questions, r->n_questions, &r->questions_cap, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	r->questions = grown;
 	grown[r->n_questions++] = (struct page_question){
 		.time_us = line->time_us,
 		.waited_us = (int64_t)line->dur_us,
-		.op_word = string_of(r, line->op_word),
-		.path = string_of(r, line->path.data ? line->path : line->address),
-		.exe = string_of(r, line->exe),
-		.rule = string_of(r, line->rule),
-		.answer = string_of(r, line->answer),
-		.scope = string_of(r, line->scope),
-		.by = string_of(r, line->answered_by),
+		.op_word = page_string(r, line->op_word),
+		.path = page_string(r, line->path.data ? line->path : line->address),
+		.exe = page_string(r, line->exe),
+		.rule = page_string(r, line->rule),
+		.answer = page_string(r, line->answer),
+		.scope = page_string(r, line->scope),
+		.by = page_string(r, line->answered_by),
 		.callers = line->callers,
 	};
 	return 0;
@@ -588,13 +419,13 @@ static void add_start(struct page_run *r, const struct record_line *line, const 
 		text_add(&argv, line->argv.items[i].data, bounded(line->argv.items[i].len));
 	}
 	if (!argv.failed && argv.len)
-		r->argv = string_of(r, (struct record_bytes){argv.data, argv.len});
+		r->argv = page_string(r, (struct record_bytes){argv.data, argv.len});
 	text_done(&argv);
-	r->cwd = string_of(r, line->cwd);
-	r->name = string_of(r, line->name);
-	r->sluice = string_of(r, line->sluice);
-	r->kernel = string_of(r, line->kernel);
-	r->run_id = string_of(r, line->run_id);
+	r->cwd = page_string(r, line->cwd);
+	r->name = page_string(r, line->name);
+	r->sluice = page_string(r, line->sluice);
+	r->kernel = page_string(r, line->kernel);
+	r->run_id = page_string(r, line->run_id);
 	r->uid = line->uid;
 	r->start_us = line->time_us;
 	know_homes(r, line, credentials);
@@ -665,7 +496,7 @@ int log_page_add(struct log_page *p, const struct record_line *line, bool matche
 		add_start(r, line, p->credentials);
 	if (line->type == RECORD_END)
 		add_end(r, line);
-	process = process_of(r, line);
+	process = page_process_of(r, line);
 	if (line->type == RECORD_ASK && matches)
 		return add_question(r, line);
 	return line->type == RECORD_ACCESS && matches ? add_access(r, line, process) : 0;

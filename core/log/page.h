@@ -148,6 +148,13 @@ struct log_page {
 	size_t n_files;
 };
 
+/* Collecting. Room for element I of ARRAY, zeroed as it grows; NULL: no memory. */
+void *page_room(void *array, size_t i, size_t *cap, size_t size);
+/* The number of S, 0 for none and if memory is out: the page then lacks the word. */
+uint32_t page_string(struct page_run *r, struct record_bytes s);
+/* The process of LINE, which learns of it what it says: its index, -1 if there is none or no room. */
+int32_t page_process_of(struct page_run *r, const struct record_line *line);
+
 /* Writing. All bytes that came from a record go through the first; what has been made printable already,
  * as an option that can be pasted, through the second. */
 void html_escaped(struct text *out, const char *s, size_t len);
