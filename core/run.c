@@ -107,7 +107,8 @@ static int load(struct run *run)
 	struct policy_error error;
 	unsigned n = 0;
 
-	if (o->record)
+	/* By number: a pipe, or a terminal that the command writes to as well. */
+	if (o->record && strncmp(o->record, "/dev/fd/", 8) != 0)
 		protect[n++] = o->record;
 	if (o->stats)
 		protect[n++] = o->stats;
@@ -128,7 +129,7 @@ static int load(struct run *run)
 		.supervisor = can_supervise(&run->features),
 		.unsupervised = why_unsupervised(&run->features),
 		.ptrace_exec = run->features.ptrace, .privileged = geteuid() == 0,
-		.record = o->record || o->record_fd, .record_stat = o->record_stat,
+		.record = o->record || o->listener, .record_stat = o->record_stat,
 	};
 	if (policy_plan(run->policy, &run->caps, &run->plan, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
@@ -187,7 +188,7 @@ static int watchers(struct run *run)
 	const struct run_options *o = run->options;
 	struct observer_config observer = {
 		.policy = run->policy, .plan = run->plan, .record_path = o->record, .stats_path = o->stats,
-		.record_fd = o->record_fd, .looks = o->record_stat, .tmpdir = run->tmpdir, .run_name = o->name, .argv = o->argv, .verbose = o->verbose, .quiet = o->quiet,
+		.listener = o->listener, .listener_ctx = o->ctx, .looks = o->record_stat, .tmpdir = run->tmpdir, .run_name = o->name, .argv = o->argv, .verbose = o->verbose, .quiet = o->quiet,
 	};
 	struct asker_config asker = {
 		.timeout_s = o->prompt_timeout_s, .front = fronts[o->prompt], .program = o->prompt_program,

@@ -24,6 +24,8 @@ struct policy_options {
 enum prompt_mode { PROMPT_TTY, PROMPT_SOCKET, PROMPT_NONE, PROMPT_EXEC };
 enum backend { BACKEND_AUTO, BACKEND_URING, BACKEND_EPOLL };
 
+struct record_line;
+
 struct run_options {
 	struct policy_options policy;
 	enum prompt_mode prompt;
@@ -31,8 +33,9 @@ struct run_options {
 	unsigned prompt_timeout_s;
 	bool die_by_ptrace;
 	const char *record, *stats, *name;
-	int record_fd;    /* 0: none; instead of `record`: a regular file that nobody else can reach, taken over */
 	bool record_stat; /* every look at a name is recorded, too */
+	/* Gets each line of the record as values, one at a time; it may be NULL. */
+	void (*listener)(void *ctx, const struct record_line *line);
 	/* When the record and the summary are written. It may be NULL. */
 	void (*ended)(void *ctx, int wstatus);
 	void *ctx;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * `sluice trace`: a run under a policy that allows what the user may, with every access recorded, and what
- * comes of the record. The record itself goes to a file without a name, unless the user wants to keep it.
+ * `sluice trace`: a run under a policy that allows what the user may, with every access seen, and what comes of
+ * that. Lines of the record become facts as they come; a record is written only where the user wants to keep it.
  */
 #include "core/command/command.h"
 
@@ -9,12 +9,10 @@
 #include "core/command/options.h"
 #include "core/facts/facts.h"
 #include "core/observe/outfile.h"
-#include "core/private_dir.h"
 #include "core/resolve_literal.h"
 #include "core/trace/report.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +63,7 @@ struct trace {
 
 	int out_fd; /* where the report goes */
 	bool out_regular;
-	int read_fd; /* the record, to be read back; -EBADF: none */
+	struct facts *facts; /* of the run */
 	size_t n_undeclared_found;
 	int error;
 };
@@ -183,24 +181,6 @@ static int parse(char **argv, struct trace *t, struct policy_error *ret_error)
 	return r;
 }
 
-/* A file that no name leads to, where much fits. */
-static int unnamed_file(void)
-{
-	const char *dir = private_dir_parent();
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	char name[4096];
-
-	if (fd >= 0)
-		return fd;
-	if ((size_t)snprintf(name, sizeof(name), "%s/sluice-trace-XXXXXX", dir) >= sizeof(name))
-		return -ENAMETOOLONG;
-	fd = mkostemp(name, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	unlink(name);
-	return fd;
-}
-
 static int fail(const char *what, int err)
 {
 	char shown[512];
@@ -245,27 +225,6 @@ static void write_report(struct trace *t, struct facts *facts)
 		t->error = fail(t->output ? t->output : "standard error", r);
 }
 
-static void report_fd(struct trace *t, int fd)
-{
-	struct record_reader *reader = NULL;
-	struct facts *facts = facts_new();
-	char trouble[512] = "";
-	int r = facts ? record_open_fd(fd, false, &reader) : -ENOMEM;
-
-	if (!facts)
-		close(fd);
-	if (r == 0)
-		r = read_record(facts, reader, trouble, sizeof(trouble));
-	record_free(reader);
-	if (r < 0)
-		t->error = fail("the record can't be read back", r);
-	if (facts && *trouble)
-		t->report.trouble = trouble;
-	if (facts)
-		write_report(t, facts);
-	facts_free(facts);
-}
-
 static int read_declared(struct trace *t)
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
@@ -280,19 +239,27 @@ static int read_declared(struct trace *t)
 	return 0;
 }
 
-/* The run is over, and its record written. */
+/* From any thread, one line at a time. */
+static void take_line(void *ctx, const struct record_line *line)
+{
+	struct trace *t = ctx;
+	int r = facts_add(t->facts, line);
+
+	if (r < 0 && !t->error)
+		t->error = r;
+}
+
+/* The run is over. */
 static void ended(void *ctx, int wstatus)
 {
 	struct trace *t = ctx;
-	int fd = take_fd(&t->read_fd);
 
 	(void)wstatus;
+	if (t->error)
+		fail("what was seen could not be kept", t->error);
 	/* Lists that a compiler writes are there by now. */
-	t->error = read_declared(t);
-	if (t->error == 0)
-		report_fd(t, fd);
-	else
-		close(fd);
+	else if ((t->error = read_declared(t)) == 0)
+		write_report(t, t->facts);
 }
 
 static int open_output(struct trace *t)
@@ -312,47 +279,23 @@ static int open_output(struct trace *t)
 	return 0;
 }
 
-/* The user's own file, and a descriptor to read it back. */
-static int open_kept(const struct trace *t)
-{
-	bool regular;
-	int fd = outfile_open(t->run.record, &regular);
-
-	if (fd < 0)
-		return fail(t->run.record, fd);
-	if (!regular) {
-		close(fd);
-		return fail(t->run.record, -ESPIPE);
-	}
-	return fd;
-}
-
-/* Where the record goes: to the user as it is, to a file of the user's and back, or to one without a name. */
-static int open_record(struct trace *t)
+/* The record itself goes to the user, or what is made of it does. */
+static int prepare(struct trace *t)
 {
 	static char by_number[32];
-	int fd;
 
 	if (t->report.json && !t->report.lists) {
-		snprintf(by_number, sizeof(by_number), "/dev/fd/%d", t->out_fd);
-		t->run.record = t->output && t->out_regular ? t->output : by_number;
-		if (t->run.record == t->output)
-			t->run.record_fd = take_fd(&t->out_fd);
+		snprintf(by_number, sizeof(by_number), "/dev/fd/%d", STDERR_FILENO);
+		t->run.record = t->output ? t->output : by_number;
 		return 0;
 	}
+	if (open_output(t) < 0)
+		return -EINVAL;
+	t->facts = facts_new();
+	t->run.listener = take_line;
 	t->run.ended = ended;
 	t->run.ctx = t;
-	fd = t->run.record ? open_kept(t) : unnamed_file();
-	if (fd < 0)
-		return t->run.record ? fd : fail(private_dir_parent(), fd);
-	snprintf(by_number, sizeof(by_number), "/proc/self/fd/%d", fd);
-	t->read_fd = open(by_number, O_RDONLY | O_CLOEXEC);
-	if (t->read_fd < 0) {
-		close(fd);
-		return fail("the record", -errno);
-	}
-	t->run.record_fd = fd;
-	return 0;
+	return t->facts ? 0 : -ENOMEM;
 }
 
 static int report_from(struct trace *t)
@@ -384,11 +327,9 @@ static int trace(struct trace *t)
 	static const char *const everything[] = {"open"};
 	int code;
 
-	if (open_output(t) < 0)
-		return EXIT_TRACE_FAILED;
 	if (t->n_from)
-		return read_declared(t) < 0 ? EXIT_TRACE_FAILED : report_from(t);
-	if (open_record(t) < 0)
+		return open_output(t) < 0 || read_declared(t) < 0 ? EXIT_TRACE_FAILED : report_from(t);
+	if (prepare(t) < 0)
 		return EXIT_TRACE_FAILED;
 	if (t->run.policy.n_policies == 0) {
 		t->run.policy.policies = calloc(1, sizeof(char *));
@@ -405,7 +346,7 @@ static int trace(struct trace *t)
 
 int command_trace(int argc, char **argv)
 {
-	struct trace t = {.out_fd = -EBADF, .read_fd = -EBADF, .run.prompt = PROMPT_TTY};
+	struct trace t = {.out_fd = -EBADF, .run.prompt = PROMPT_TTY};
 	struct policy_error error;
 	int code;
 
@@ -423,7 +364,7 @@ int command_trace(int argc, char **argv)
 			code = EXIT_UNDECLARED;
 	}
 	cleanup_close(&t.out_fd);
-	cleanup_close(&t.read_fd);
+	facts_free(t.facts);
 	deps_free(t.declared);
 	policy_options_done(&t.run.policy);
 	free(t.home);

@@ -4,7 +4,6 @@
 #include "core/facts/facts.h"
 
 #include <errno.h>
-#include <json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -303,14 +302,6 @@ static int add_done(struct facts *f, struct fact *fact, const struct record_line
 	return 0;
 }
 
-static bool flag(const struct record_line *line, const char *key)
-{
-	struct json_object *value;
-
-	return line->json && json_object_object_get_ex(line->json, key, &value) &&
-	       json_object_get_boolean(value);
-}
-
 static void failed(struct fact *fact, const struct record_line *line)
 {
 	fact->failed |= OPBIT(line->op);
@@ -344,18 +335,13 @@ static int add_access(struct facts *f, const struct record_line *line)
 	else if (line->err)
 		failed(fact, line);
 	else
-		return add_done(f, fact, line, flag(line, "dir"));
+		return add_done(f, fact, line, line->dir == 1);
 	return 0;
 }
 
-static char *keep_field(struct facts *f, const struct record_line *line, const char *key)
+static char *keep_bytes(struct facts *f, const struct record_bytes *b)
 {
-	struct json_object *value;
-
-	if (!line->json || !json_object_object_get_ex(line->json, key, &value) ||
-	    !json_object_is_type(value, json_type_string))
-		return NULL;
-	return keep(f, json_object_get_string(value), (size_t)json_object_get_string_len(value));
+	return b->data ? keep(f, b->data, b->len) : NULL;
 }
 
 static int add_start(struct facts *f, const struct record_line *line)
@@ -372,11 +358,11 @@ static int add_start(struct facts *f, const struct record_line *line)
 		return -ENOMEM;
 	for (size_t i = 0; i < line->argv.n; i++)
 		run->argv[i] = keep(f, line->argv.items[i].data, line->argv.items[i].len);
-	run->cwd = line->cwd.data ? keep(f, line->cwd.data, line->cwd.len) : NULL;
-	run->id = line->run_id.data ? keep(f, line->run_id.data, line->run_id.len) : NULL;
-	run->home = keep_field(f, line, "home");
-	run->tmpdir = keep_field(f, line, "tmpdir");
-	run->looks = flag(line, "looks");
+	run->cwd = keep_bytes(f, &line->cwd);
+	run->id = keep_bytes(f, &line->run_id);
+	run->home = keep_bytes(f, &line->home);
+	run->tmpdir = keep_bytes(f, &line->tmpdir);
+	run->looks = line->looks == 1;
 	return 0;
 }
 

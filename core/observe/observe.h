@@ -35,11 +35,15 @@ struct access_event {
 	uint64_t dur_ns;
 };
 
+struct record_line;
+typedef void record_listener(void *ctx, const struct record_line *line);
+
 struct observer_config {
 	const struct policy *policy;
 	const struct plan *plan;
 	const char *record_path; /* NULL: none */
-	int record_fd;           /* 0: none; instead of a path: a regular file, taken over */
+	record_listener *listener; /* gets each line as values, beside the file or instead of it; may be NULL */
+	void *listener_ctx;
 	bool looks;              /* stat and the like are among the accesses */
 	const char *tmpdir;      /* of the run; may be NULL */
 	const char *stats_path;

@@ -5,9 +5,9 @@
  * is shown or written without being escaped; what was lost is counted and said.
  */
 #include "core/observe/observe.h"
+#include "core/observe/journal.h"
 #include "core/observe/outfile.h"
 #include "core/observe/record.h"
-#include "core/observe/recorder.h"
 #include "core/observe/summary.h"
 #include "core/observe/tasks.h"
 #include "core/run.h"
@@ -35,8 +35,8 @@ struct observer {
 	/* immutable after observer_new */
 	struct observer_config config;
 	struct places places;
-	struct recorder *recorder; /* NULL: none */
-	struct tasks *tasks;       /* with a recorder */
+	struct journal *journal; /* NULL: nothing is recorded */
+	struct tasks *tasks;     /* with a journal */
 	int stats_fd;
 	bool stats_regular;
 	char run[24];
@@ -70,16 +70,6 @@ static int open_error(struct policy_error *e, const char *option, const char *pa
 	return err;
 }
 
-static void write_start(struct observer *o)
-{
-	struct text line = {0};
-
-	record_start(&line, &o->config, o->run);
-	if (!line.failed)
-		recorder_add(o->recorder, "start", line.data, line.len);
-	text_done(&line);
-}
-
 int observer_new(const struct observer_config *config, struct observer **ret, struct policy_error *ret_error)
 {
 	struct observer *o = calloc(1, sizeof(*o));
@@ -106,15 +96,14 @@ int observer_new(const struct observer_config *config, struct observer **ret, st
 			goto fail;
 		}
 	}
-	if (config->record_path || config->record_fd) {
-		r = config->record_fd ? recorder_new_fd(config->record_fd, true, &o->recorder)
-				      : recorder_new(config->record_path, &o->recorder);
-		if (r < 0 && config->record_path) {
-			open_error(ret_error, "--record", config->record_path, r);
-			goto fail;
-		}
-		write_start(o);
-		r = tasks_new(o->recorder, &o->tasks);
+	r = journal_new(config->record_path, config->listener, config->listener_ctx, &o->journal);
+	if (r < 0) {
+		open_error(ret_error, "--record", config->record_path ? config->record_path : "", r);
+		goto fail;
+	}
+	if (o->journal) {
+		journal_start(o->journal, &o->config, o->run);
+		r = tasks_new(o->journal, &o->tasks);
 		if (r < 0) {
 			open_error(ret_error, "--record", "processes can't be followed", r);
 			goto fail;
@@ -134,7 +123,7 @@ const char *observer_run(const struct observer *o)
 
 bool observer_wants_allowed(const struct observer *o)
 {
-	return o->recorder != NULL;
+	return o->journal != NULL;
 }
 
 /* A missing file is missing under any policy: no refusal. */
@@ -151,30 +140,17 @@ static void look(struct observer *o, pid_t tid, struct task_view *ret)
 		observe_lost(o, "processes: too many to follow at once");
 }
 
-static void record_event(struct observer *o, const struct access_event *e, const struct task_view *task)
-{
-	struct text line = {0};
-
-	record_task(&line, task->pid, e->tid, task->ppid, task->exe[0] ? task->exe : NULL);
-	record_access(&line, e);
-	if (line.failed)
-		observe_lost(o, "lines of the record: no memory");
-	else
-		recorder_add(o->recorder, "access", line.data, line.len);
-	text_done(&line);
-}
-
 void observe_access(struct observer *o, const struct access_event *e)
 {
 	bool refused = !e->allowed && !is_missing(e), known;
 	struct task_view task;
 
-	if (!refused && !o->recorder)
+	if (!refused && !o->journal)
 		return;
 	atomic_fetch_add_explicit(&o->accesses, 1, memory_order_relaxed);
-	if (o->recorder) {
+	if (o->journal) {
 		look(o, e->tid, &task);
-		record_event(o, e, &task);
+		journal_access(o->journal, e, &task);
 		known = task.exe[0];
 	} else {
 		known = task_exe(e->pid, task.exe, sizeof(task.exe));
@@ -207,48 +183,28 @@ static void count_loss(struct observer *o, const char *what)
 
 void observe_lost(struct observer *o, const char *what)
 {
-	struct text line = {0};
-
 	pthread_mutex_lock(&o->loss_lock);
 	count_loss(o, what);
 	pthread_mutex_unlock(&o->loss_lock);
-	if (!o->recorder)
-		return;
-	json_field_u64(&line, "count", 1);
-	json_field_puts(&line, "what", what);
-	if (!line.failed)
-		recorder_add(o->recorder, "lost", line.data, line.len);
-	text_done(&line);
+	if (o->journal)
+		journal_lost(o->journal, what);
 }
 
 void observe_exec(struct observer *o, const struct exec_event *e)
 {
-	struct text line = {0};
 	struct task_view task;
 
-	if (!o->recorder)
+	if (!o->journal)
 		return;
 	look(o, e->pid, &task);
 	tasks_executes(o->tasks, e->pid);
-	record_task(&line, task.pid, e->pid, task.ppid, task.exe[0] ? task.exe : NULL);
-	record_exec(&line, e);
-	if (!line.failed)
-		recorder_add(o->recorder, "exec", line.data, line.len);
-	text_done(&line);
+	journal_exec(o->journal, e, &task);
 }
 
 void observe_decision(struct observer *o, const struct decision *d)
 {
-	struct text line = {0};
-
-	if (!o->recorder)
-		return;
-	record_decision(&line, d);
-	if (line.failed)
-		observe_lost(o, "lines of the record: no memory");
-	else
-		recorder_add(o->recorder, "ask", line.data, line.len);
-	text_done(&line);
+	if (o->journal)
+		journal_decision(o->journal, d);
 }
 
 uint64_t observer_refusals(const struct observer *o)
@@ -329,18 +285,10 @@ static void write_stats(const struct observer *o, const struct record_ending *en
 
 static void end_record(struct observer *o, struct record_ending *ending, char *ret_remark, size_t size)
 {
-	struct text line = {0};
-	int err = 0;
+	int err;
 
 	tasks_drain(o->tasks);
-	recorder_drain(o->recorder);
-	ending->lost_lines = recorder_lost(o->recorder, &err);
-	record_end(&line, ending);
-	if (!line.failed)
-		recorder_add(o->recorder, "end", line.data, line.len);
-	text_done(&line);
-	recorder_drain(o->recorder);
-	ending->lost_lines = recorder_lost(o->recorder, &err);
+	err = journal_end(o->journal, ending);
 	if (ending->lost_lines)
 		snprintf(ret_remark, size, "--record: %llu lines were lost (%s): the record is not complete",
 			 (unsigned long long)ending->lost_lines, err ? strerror(err) : "no memory");
@@ -373,7 +321,7 @@ void observer_finish(struct observer *o, int wstatus, const struct run_stats *st
 	list_losses(o, losses, lost);
 	if (o->config.plan)
 		unwatched[unwatched_list(o->config.plan, unwatched, 8)] = NULL;
-	if (o->recorder)
+	if (o->journal)
 		end_record(o, &ending, remark_record, sizeof(remark_record));
 	if (o->stats_fd >= 0)
 		write_stats(o, &ending, stats, remark_stats, sizeof(remark_stats));
@@ -401,7 +349,7 @@ void observer_free(struct observer *o)
 	if (!o)
 		return;
 	tasks_free(o->tasks);
-	recorder_free(o->recorder);
+	journal_free(o->journal);
 	if (o->stats_fd >= 0)
 		close(o->stats_fd);
 	tally_free(o->tally);

@@ -242,7 +242,7 @@ static void put_status(struct text *out, int wstatus)
 		json_field_u64(out, "status", (uint64_t)WEXITSTATUS(wstatus));
 }
 
-static bool is_complete(const struct record_ending *e)
+bool record_is_all(const struct record_ending *e)
 {
 	return !e->lost_lines && !e->lost[0] && !e->unwatched[0];
 }
@@ -255,7 +255,7 @@ void record_end(struct text *out, const struct record_ending *e)
 	json_field_u64(out, "lost_lines", e->lost_lines);
 	json_field_list(out, "lost", e->lost);
 	json_field_list(out, "unwatched", e->unwatched);
-	json_field_bool(out, "complete", is_complete(e));
+	json_field_bool(out, "complete", record_is_all(e));
 }
 
 void record_stats(struct text *out, const struct observer_config *config, const char *run,

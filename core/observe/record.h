@@ -23,6 +23,8 @@ struct record_ending {
 	const char *const *lost; /* what was not seen or done, in words; NULL-terminated */
 	const char *const *unwatched;
 };
+/* Was nothing lost, and everything watched? */
+bool record_is_all(const struct record_ending *e);
 void record_end(struct text *out, const struct record_ending *e);
 /* The whole file of --stats. */
 void record_stats(struct text *out, const struct observer_config *config, const char *run,

@@ -174,24 +174,18 @@ static void *writer_main(void *arg)
 
 int recorder_new(const char *path, struct recorder **ret)
 {
-	bool regular;
-	int fd = outfile_open(path, &regular);
-
-	return fd < 0 ? fd : recorder_new_fd(fd, regular, ret);
-}
-
-int recorder_new_fd(int fd, bool regular, struct recorder **ret)
-{
 	struct recorder *r = calloc(1, sizeof(*r));
 	sigset_t all, old;
 	int err;
 
-	if (!r) {
-		close(fd);
+	if (!r)
 		return -ENOMEM;
+	r->fd = outfile_open(path, &r->regular);
+	if (r->fd < 0) {
+		err = r->fd;
+		free(r);
+		return err;
 	}
-	r->fd = fd;
-	r->regular = regular;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
 	sigfillset(&all);

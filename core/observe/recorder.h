@@ -13,8 +13,6 @@
 struct recorder;
 
 int recorder_new(const char *path, struct recorder **ret);
-/* The same to a descriptor of its own, which it takes over; REGULAR: a regular file, at its beginning. */
-int recorder_new_fd(int fd, bool regular, struct recorder **ret);
 /* A line: TYPE, then sequence number and time by the recorder, then FIELDS (`,"key":value...`). */
 void recorder_add(struct recorder *r, const char *type, const char *fields, size_t len);
 /* Lines lost so far, and the positive errno of the last failed write (0: none, or no memory). */

@@ -6,8 +6,7 @@
  */
 #include "core/observe/tasks.h"
 
-#include "core/observe/record.h"
-#include "core/observe/text.h"
+#include "core/observe/journal.h"
 #include "core/sys.h"
 
 #include <errno.h>
@@ -42,7 +41,7 @@ struct task {
 
 struct tasks {
 	/* immutable */
-	struct recorder *recorder;
+	struct journal *journal;
 	int epoll, stop;
 	size_t most;
 	pthread_t thread;
@@ -61,19 +60,6 @@ static struct task **place(struct tasks *t, pid_t tid)
 	while (*at && (*at)->tid != tid)
 		at = &(*at)->next;
 	return at;
-}
-
-static void add_line(struct tasks *t, const char *type, const struct task *task, int code)
-{
-	struct text line = {0};
-
-	record_task(&line, task->pid, task->tid, task->ppid, task->exe);
-	if (code >= 0)
-		json_field_u64(&line, WIFSIGNALED(code) ? "signal" : "status",
-			       (uint64_t)(WIFSIGNALED(code) ? WTERMSIG(code) : WEXITSTATUS(code)));
-	if (!line.failed)
-		recorder_add(t->recorder, type, line.data, line.len);
-	text_done(&line);
 }
 
 /* What the kernel says of the task behind PIDFD; false: not on this kernel, or it is gone. */
@@ -127,7 +113,7 @@ static void end_task(struct tasks *t, pid_t tid)
 	if (!task)
 		return;
 	if (task->tid == task->pid)
-		add_line(t, "exit", task, code_of(task));
+		journal_task(t->journal, "exit", task->pid, task->ppid, task->exe, code_of(task));
 	*at = task->next;
 	t->n--;
 	close(task->pidfd);
@@ -166,7 +152,7 @@ static void *ends_main(void *arg)
 	return NULL;
 }
 
-int tasks_new(struct recorder *recorder, struct tasks **ret)
+int tasks_new(struct journal *journal, struct tasks **ret)
 {
 	struct epoll_event stop = {.events = EPOLLIN};
 	struct tasks *t = calloc(1, sizeof(*t));
@@ -176,7 +162,7 @@ int tasks_new(struct recorder *recorder, struct tasks **ret)
 
 	if (!t)
 		return -ENOMEM;
-	t->recorder = recorder;
+	t->journal = journal;
 	/* The rest is for what requests hold open. */
 	getrlimit(RLIMIT_NOFILE, &limit);
 	t->most = limit.rlim_cur > 2 * FDS_LEFT ? limit.rlim_cur - FDS_LEFT : limit.rlim_cur / 2;
@@ -270,7 +256,7 @@ static struct task *find_process(struct tasks *t, pid_t pid, int *ret_error)
 	process = begin_task(t, pid, ret_error);
 	if (process) {
 		process->exe = task_exe(pid, exe, sizeof(exe)) ? strdup(exe) : NULL;
-		add_line(t, "fork", process, -1);
+		journal_task(t->journal, "fork", process->pid, process->ppid, process->exe, -1);
 	}
 	return process;
 }

@@ -7,7 +7,6 @@
  * What is remembered is dropped when the pidfd says that the task ended, before its number can be given away.
  */
 #pragma once
-#include "core/observe/recorder.h"
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -20,8 +19,9 @@ struct task_view {
 	bool lost;            /* could not be followed: there are too many at once */
 };
 
-/* Lines go to RECORDER, which must outlive it. 0 or -errno. */
-int tasks_new(struct recorder *recorder, struct tasks **ret);
+/* Lines go to JOURNAL, which must outlive it. 0 or -errno. */
+struct journal;
+int tasks_new(struct journal *journal, struct tasks **ret);
 /* What is known of the thread TID, from any thread; a `fork` line if its process is new. */
 void tasks_look(struct tasks *t, pid_t tid, struct task_view *ret);
 /* TID is about to execute something: its program has to be looked at again. */

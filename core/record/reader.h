@@ -73,6 +73,7 @@ struct record_line {
 	enum op op; /* OP_COUNT: absent or unknown */
 	uint64_t flags;
 	int exists; /* 1, 0, -1: absent */
+	int dir;    /* the same: a directory */
 	enum record_verdict verdict;
 	struct record_bytes by, reply, rule, rule_text, layer, detail;
 	int err;	/* positive */
@@ -84,6 +85,8 @@ struct record_line {
 	struct record_bytes cwd;
 
 	/* start */
+	struct record_bytes home, tmpdir;
+	int looks; /* 1, 0, -1: absent */
 	struct record_bytes run_id, name, sluice, kernel;
 	int64_t uid; /* -1 */
 	const struct record_item *policies, *descriptors;
