@@ -37,7 +37,7 @@ _sluice_has_value()
 {
 	case $1 in
 	-p | --allow | --ask | --deny | --never | --report | --layers | --prompt | --prompt-timeout) ;;
-	--on-death | --record | --stats | --name | --workers | --backend) ;;
+	--on-death | --record | --stats | --name | --workers | --backend | --gate) ;;
 	-o | --undeclared | --from) ;;
 	--type | --verdict | --op | --path | --exe | --pid | --domain | --rule | --since | --until | --group | --html) ;;
 	*) return 1 ;;
@@ -72,6 +72,7 @@ _sluice_value()
 	--prompt) words="tty socket none exec:" ;;
 	--on-death) words="warden ptrace" ;;
 	--backend) words="auto uring epoll" ;;
+	--gate) words="on off" ;;
 	--type) words="start access exec fork exit ask lost end" ;;
 	--verdict) words="allow deny missing" ;;
 	--op) words="read list write create delete exec meta stat connect bind ro rx w rw all" ;;
@@ -103,7 +104,7 @@ _sluice_command()
 _sluice()
 {
 	local policy_options="-p --allow --ask --deny --never --report --layers"
-	local run_options="--prompt --prompt-timeout --on-death --record --stats --name --fail-denied --workers --backend -v -q --help"
+	local run_options="--prompt --prompt-timeout --on-death --record --stats --name --fail-denied --workers --backend --gate -v -q --help"
 	local trace_options="--inputs --outputs --missing --undeclared --system --fail-undeclared -o --json -0 -v --record --from --name --help"
 	local log_options="--type --verdict --op --path --exe --pid --descendants --domain --rule --since --until --group -f --follow --json --html --help"
 	local ops="read list write create delete exec meta stat connect bind"

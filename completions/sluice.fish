@@ -20,7 +20,7 @@ function __sluice_before_command
         end
         switch $w
             case -p --allow --ask --deny --never --report --layers --prompt --prompt-timeout \
-                --on-death --record --stats --name --workers --backend -o --undeclared --from
+                --on-death --record --stats --name --workers --backend --gate -o --undeclared --from
                 set skip 1
             case --
                 return 1
@@ -40,7 +40,7 @@ function __sluice_command
     while test $at -lt (count $words)
         switch $words[$at]
             case -p --allow --ask --deny --never --report --layers --prompt --prompt-timeout \
-                --on-death --record --stats --name --workers --backend -o --undeclared --from
+                --on-death --record --stats --name --workers --backend --gate -o --undeclared --from
                 set at (math $at + 2)
             case --
                 set at (math $at + 1)
@@ -107,6 +107,7 @@ complete -c sluice -n $run -l name -x -d 'What to call this run'
 complete -c sluice -n $run -l fail-denied -d 'Exit 1 if something was refused'
 complete -c sluice -n $run -l workers -x -d 'At most so many threads'
 complete -c sluice -n $run -l backend -x -a 'auto uring epoll' -d 'How to wait'
+complete -c sluice -n $run -l gate -x -a 'on off' -d 'Open unasked what the kernel grants'
 complete -c sluice -n $run -s v -d 'Show the whole summary'
 complete -c sluice -n $run -s q -d 'Show no summary'
 

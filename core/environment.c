@@ -48,7 +48,27 @@ static const char *set_value(const struct env_rule *rules, size_t n, const char 
 	return best ? best->value : NULL;
 }
 
-char **environment_make(const struct policy *policy, const char *tmpdir)
+/* Before those that are preloaded anyway. */
+static void prepend_preload(struct list *l, const char *path)
+{
+	static const char name[] = "LD_PRELOAD=";
+	char *item;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (strncmp(l->items[i], name, sizeof(name) - 1) != 0)
+			continue;
+		if (asprintf(&item, "%s%s:%s", name, path, l->items[i] + sizeof(name) - 1) < 0) {
+			l->failed = true;
+			return;
+		}
+		free(l->items[i]);
+		l->items[i] = item;
+		return;
+	}
+	append_pair(l, "LD_PRELOAD", path);
+}
+
+char **environment_make(const struct policy *policy, const char *tmpdir, const char *preload)
 {
 	struct list l = {0};
 	const struct env_rule *rules;
@@ -72,6 +92,8 @@ char **environment_make(const struct policy *policy, const char *tmpdir)
 			append_pair(&l, rules[i].name, rules[i].value);
 	if (!set_value(rules, n_rules, "TMPDIR", 6))
 		append_pair(&l, "TMPDIR", tmpdir);
+	if (preload)
+		prepend_preload(&l, preload);
 	if (!l.failed)
 		return l.items;
 	environment_free(l.items);

@@ -5,6 +5,6 @@
 #pragma once
 #include "policy/policy.h"
 
-/* NULL-terminated, malloc'ed; NULL: no memory (said on stderr). */
-char **environment_make(const struct policy *policy, const char *tmpdir);
+/* PRELOAD: a library that comes first in LD_PRELOAD, or NULL. NULL-terminated, malloc'ed; NULL: no memory (said on stderr). */
+char **environment_make(const struct policy *policy, const char *tmpdir, const char *preload);
 void environment_free(char **envp);

@@ -9,6 +9,7 @@
 #include "core/environment.h"
 #include "core/exec_check.h"
 #include "core/features.h"
+#include "core/gate.h"
 #include "core/launch/launch.h"
 #include "core/limits.h"
 #include "core/observe/observe.h"
@@ -271,7 +272,7 @@ static int start(struct run *run)
 	struct launch_config config = {
 		.argv = o->argv, .envp = run->envp, .plan = run->plan, .features = &run->features,
 		.allowed_calls = policy_allowed_calls(run->policy),
-		.supervise = can_supervise(&run->features),
+		.supervise = can_supervise(&run->features), .gate = o->gate,
 		.may_execute = run->plan->exec_checked ? may_execute : NULL, .die_by_ptrace = o->die_by_ptrace, .confined_main = start_workers, .ctx = run,
 	};
 	struct launch_error error;
@@ -284,7 +285,7 @@ static int start(struct run *run)
 		.rules = &run->rules, .features = &run->features,
 		.observer = run->observer, .asker = run->asker, .landlock = run->plan->landlock_abi > 0,
 		.privileged = geteuid() == 0, .view_may_differ = view_may_differ(run->policy),
-		.wants_allowed = observer_wants_allowed(run->observer),
+		.wants_allowed = observer_wants_allowed(run->observer), .gate = o->gate,
 	};
 	own_ids(&run->sup);
 	/* Names must be trapped for the cache to see what makes it stale, and records want every access. */
@@ -387,9 +388,26 @@ static void run_done(struct run *run)
 	free(run->home);
 }
 
+/* With --gate on LIBRARY is what every program of the command loads; else it is empty. */
+static int gate(const struct run *run, char *library, size_t size)
+{
+	struct policy_error error;
+
+	library[0] = '\0';
+	if (!run->options->gate)
+		return 0;
+	if (gate_check(run->plan, observer_wants_allowed(run->observer), geteuid() == 0, &error) < 0) {
+		fprintf(stderr, "%s\n", error.text);
+		return -EINVAL;
+	}
+	gate_library(library, size);
+	return 0;
+}
+
 /* The exit code, or the signal in *RET_WSTATUS that sluice has to die of. */
 static int run_all(struct run *run, int *ret_wstatus)
 {
+	char library[PATH_MAX];
 	struct run_stats stats;
 	uint64_t refusals;
 	int r, wstatus = 0;
@@ -408,7 +426,9 @@ static int run_all(struct run *run, int *ret_wstatus)
 	}
 	if (open_control(run) < 0 || load(run) < 0 || watchers(run) < 0)
 		return EXIT_NOT_STARTED;
-	run->envp = environment_make(run->policy, run->tmpdir);
+	if (gate(run, library, sizeof(library)) < 0)
+		return EXIT_NOT_STARTED;
+	run->envp = environment_make(run->policy, run->tmpdir, library[0] ? library : NULL);
 	if (!run->envp)
 		return EXIT_NOT_STARTED;
 	r = start(run);

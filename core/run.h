@@ -42,6 +42,7 @@ struct run_options {
 	bool fail_denied, verbose, quiet;
 	unsigned workers; /* 0: default */
 	enum backend backend;
+	bool gate;
 	char **argv;      /* the command, NULL-terminated */
 };
 

@@ -135,6 +135,7 @@ struct check {
 	const char *line;
 	struct text *notes;
 	struct policy_error *error;
+	bool gate; /* opens in the baseline are not seen */
 	bool loosens, exec_noted;
 	opset strict; /* what all rules so far refuse or ask about */
 };
@@ -155,6 +156,10 @@ static int check_strict(struct check *c, enum op op, const struct pattern *name)
 				    : "this run does not watch such calls: start it anew with this rule");
 	if (!granted)
 		return 0;
+	if (c->gate && (op == OP_READ || op == OP_LIST || op == OP_WRITE || op == OP_CREATE))
+		return refuse(c->error, c->line, op,
+			      "the kernel has granted it to the command, which opens it unseen (--gate on): start it "
+			      "anew with this rule");
 	if (op != OP_EXEC) {
 		c->loosens = true;
 	} else if (!c->exec_noted) {
@@ -380,7 +385,7 @@ static void publish(struct runtime *rt, struct generation *g)
  * are wanted, or 0. */
 static int renew(struct runtime *rt, unsigned checked, struct text *notes, struct policy_error *ret_error)
 {
-	struct check c = {.plan = rt->base->plan, .error = ret_error};
+	struct check c = {.plan = rt->base->plan, .error = ret_error, .gate = rt->sup->gate};
 	struct generation *g = calloc(1, sizeof(*g));
 	const struct rule *rules;
 	struct text ignored = {0};

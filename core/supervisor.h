@@ -41,6 +41,7 @@ struct supervisor {
 	uid_t uid;
 	gid_t gid;
 	bool view_may_differ; /* `allow call` of chroot, mounts or namespaces */
+	bool gate;           /* opens in the baseline may pass unseen */
 	bool wants_allowed;  /* the observer is told of allowed accesses too */
 	ino_t mnt_ns;
 

@@ -57,6 +57,8 @@ static const struct {
 	 "  --on-death HOW      who ends the command when sluice dies: warden or ptrace\n"
 	 "  --workers N         at most N threads answer the command's calls\n"
 	 "  --backend WHICH     auto, uring or epoll\n"
+	 "  --gate on|off       let programs open by themselves what the kernel grants them;\n"
+	 "                      refusals are still seen; default: off\n"
 	 "\n"
 	 "Exits as COMMAND does; 125: sluice failed and nothing was started,\n"
 	 "126: COMMAND can't be executed, 127: COMMAND was not found.\n"},

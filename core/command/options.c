@@ -23,7 +23,7 @@ static const struct option_word policy_words[] = {
 
 enum run_option {
 	OPT_PROMPT, OPT_PROMPT_TIMEOUT, OPT_ON_DEATH, OPT_RECORD, OPT_STATS, OPT_NAME, OPT_FAIL_DENIED,
-	OPT_WORKERS, OPT_BACKEND, OPT_VERBOSE, OPT_QUIET, OPT_HELP, OPT_VERSION,
+	OPT_WORKERS, OPT_BACKEND, OPT_GATE, OPT_VERBOSE, OPT_QUIET, OPT_HELP, OPT_VERSION,
 };
 
 static const struct option_word run_words[] = {
@@ -36,6 +36,7 @@ static const struct option_word run_words[] = {
 	{"--fail-denied", OPT_FAIL_DENIED, false},
 	{"--workers", OPT_WORKERS, true},
 	{"--backend", OPT_BACKEND, true},
+	{"--gate", OPT_GATE, true},
 	{"-v", OPT_VERBOSE, false},
 	{"-q", OPT_QUIET, false},
 	{"-h", OPT_HELP, false},
@@ -46,7 +47,7 @@ static const struct option_word run_words[] = {
 
 static const char *const run_names[] = {
 	"--prompt", "--prompt-timeout", "--on-death", "--record", "--stats", "--name", "--fail-denied",
-	"--workers", "--backend", "--help", "--version", NULL,
+	"--workers", "--backend", "--gate", "--help", "--version", NULL,
 };
 
 /* Names that newcomers bring along, and what to write here. %s is the value that they gave. */
@@ -313,6 +314,7 @@ static int take_run_option(struct run_options *o, int id, const char *value, str
 {
 	static const char *const deaths[] = {"warden", "ptrace", NULL};
 	static const char *const backends[] = {"auto", "uring", "epoll", NULL};
+	static const char *const switches[] = {"off", "on", NULL};
 	int i;
 
 	switch ((enum run_option)id) {
@@ -341,6 +343,10 @@ static int take_run_option(struct run_options *o, int id, const char *value, str
 	case OPT_BACKEND:
 		i = option_choice("--backend", value, backends, ret_error);
 		o->backend = i == 1 ? BACKEND_URING : i == 2 ? BACKEND_EPOLL : BACKEND_AUTO;
+		return i < 0 ? i : 0;
+	case OPT_GATE:
+		i = option_choice("--gate", value, switches, ret_error);
+		o->gate = i == 1;
 		return i < 0 ? i : 0;
 	case OPT_VERBOSE:
 		o->verbose = true;

@@ -4,6 +4,7 @@
  *   guard      another architecture than x86-64: the process is killed
  *   known      a number that is not in the table (x32 too): ENOSYS
  *   refusals   by name or by registers, an errno; several parts, each made by libseccomp
+ *   gate       with --gate on: an openat from one instruction is allowed
  *   traps      a notification, made by libseccomp; what is left is allowed
  *
  * So an errno always wins over a notification, as it would between stacked filters, but the kernel
@@ -16,6 +17,7 @@
 #include "core/launch/filter_parts.h"
 #include "core/launch/prog.h"
 #include "core/sys.h"
+#include "policy/syscall_numbers.h"
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -130,10 +132,13 @@ int filter_build_begin(const struct filter_spec *spec, struct prog *ret)
 
 int filter_build_finish(const struct filter_spec *spec, struct prog *p, struct sock_fprog *ret)
 {
-	int r = 0;
+	int r = add_part(p, spec, FILTER_TASKS);
 
-	for (enum filter_group g = FILTER_TASKS; r == 0 && g <= FILTER_GROUPS; g++)
-		r = add_part(p, spec, g);
+	/* Behind all that refuses, before what traps. */
+	if (r == 0 && spec->gate)
+		r = prog_add_gate(p, __NR_openat, spec->gate);
+	if (r == 0)
+		r = add_part(p, spec, FILTER_GROUPS);
 	if (r == 0 && p->len > BPF_MAXINSNS)
 		r = -E2BIG;
 	if (r < 0)

@@ -20,6 +20,7 @@ struct filter_spec {
 	bool signals_scoped;   /* Landlock keeps signals inside: kill needs no trap */
 	/* Other tasks of ours that no call may name (warden, threads); 0 ends the list. */
 	pid_t protected[FILTER_MAX_PROTECTED];
+	uint64_t gate;         /* an openat from this instruction pointer is not trapped; 0: none */
 	bool refuse_untraced;  /* under ptrace: CLONE_UNTRACED would leave the tree */
 };
 

@@ -17,6 +17,7 @@
 #include "core/launch/landlock.h"
 #include "core/launch/launch_impl.h"
 #include "core/sys.h"
+#include "gate/gate.h"
 
 #include <linux/capability.h>
 #include <poll.h>
@@ -195,6 +196,7 @@ static void build_filter(struct launch *l)
 		.supervise = c->supervise,
 		.trap_ids = privileged(),
 		.signals_scoped = c->plan->scoped & LL_SCOPE_SIGNAL,
+		.gate = c->gate ? GATE_IP : 0,
 		.refuse_untraced = is_traced(c),
 	};
 

@@ -17,6 +17,7 @@ struct launch_config {
 	const struct plan *plan;
 	const struct features *features;
 	const char *const *allowed_calls; /* `allow call`, NULL-terminated */
+	bool gate;              /* gate/gate.h */
 	bool supervise;             /* false: no filter with a listener is needed */
 	bool die_by_ptrace;         /* --on-death ptrace */
 	/* Runs on the confined thread once the listener is in hand; must start the workers and return

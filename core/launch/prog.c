@@ -66,3 +66,19 @@ int prog_add_known(struct prog *p, const bool *known, uint32_t result)
 			p->insns[i].k = (uint32_t)(p->len - i - 1);
 	return r;
 }
+
+int prog_add_gate(struct prog *p, uint32_t nr, uint64_t ip)
+{
+	const uint32_t at = offsetof(struct seccomp_data, instruction_pointer); /* little-endian */
+	const struct sock_filter gate[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)ip, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at + 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(ip >> 32), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	return prog_add(p, gate, sizeof(gate) / sizeof(gate[0]));
+}

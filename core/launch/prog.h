@@ -16,6 +16,8 @@ struct prog {
 };
 
 /* All return 0 or -errno. */
+/* Allow the call NR that comes from the instruction pointer IP; all else goes on behind this. */
+int prog_add_gate(struct prog *p, uint32_t nr, uint64_t ip);
 int prog_add(struct prog *p, const struct sock_filter *insns, size_t n);
 /* Kill the process if it came through another architecture's entry; the call's number is loaded. */
 int prog_add_guard(struct prog *p);

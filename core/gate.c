@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The gate is a way around the trap on opens, so it is for runs in which that trap decides nothing that the
+ * kernel does not: as under `report none`, with the difference that what Landlock refuses comes to the
+ * supervisor after all.
+ */
+#include "core/gate.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LIBRARY "libsluice-gate.so"
+
+static int refuse(struct policy_error *e, const char *why)
+{
+	snprintf(e->text, sizeof(e->text), "--gate on: %s", why);
+	return -EINVAL;
+}
+
+int gate_check(const struct plan *plan, bool recording, bool privileged, struct policy_error *ret_error)
+{
+	static const char somebodys[] = "/proc/1/environ";
+	char path[PATH_MAX];
+
+	if (!(plan->handled_fs & LL_TRUNCATE))
+		return refuse(ret_error, "needs Landlock 3 (Linux 6.2), and not --layers emulate");
+	if (recording)
+		return refuse(ret_error, "what passes through the gate is not seen: leave out --record");
+	if (plan->loose_reads)
+		return refuse(ret_error, "this policy refuses reads in a directory whose programs may run, which "
+					 "only the supervisor can keep: see the rules that `sluice explain --plan` "
+					 "marks \"supervisor\"");
+	if (privileged && plan_in_baseline(plan, LL_READ_FILE, somebodys, strlen(somebodys), 0, 0))
+		return refuse(ret_error, "as root this policy shows the environment of every process: refuse "
+					 "\"read /proc/[0-9]*/**\", or start it as an ordinary user");
+	if (!gate_library(path, sizeof(path)))
+		return refuse(ret_error, "its library " LIBRARY " is not installed");
+	if (plan_decide(plan, OP_READ, path, strlen(path)).action != ACTION_ALLOW) {
+		snprintf(ret_error->text, sizeof(ret_error->text),
+			 "--gate on: the command may not read the library of the gate: --allow read:%s", path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+bool gate_library(char *buf, size_t size)
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *slash;
+	int len;
+
+	exe[n > 0 ? n : 0] = '\0';
+	slash = strrchr(exe, '/');
+	if (slash && strncmp(exe, SLUICE_BUILD_DIR "/", sizeof(SLUICE_BUILD_DIR)) == 0) {
+		*slash = '\0';
+		len = snprintf(buf, size, "%s/" LIBRARY, exe);
+	} else {
+		len = snprintf(buf, size, SLUICE_GATE_DIR "/" LIBRARY);
+	}
+	return len > 0 && (size_t)len < size && access(buf, R_OK) == 0;
+}
