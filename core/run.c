@@ -359,12 +359,12 @@ static void run_done(struct run *run)
 {
 	struct pool_stats pool = {0};
 
-	control_free(run->control);
 	features_probe_drop(take_probe(run));
 	if (run->sup.pool) {
 		pool_stop(run->sup.pool);
 		pool_get_stats(run->sup.pool, &pool);
 	}
+	control_stop(run->control);
 	/* A thread that hangs in the kernel may come back to all of this; the process ends anyway. */
 	if (pool.left_behind) {
 		private_dir_remove(run->tmpdir);
@@ -376,6 +376,7 @@ static void run_done(struct run *run)
 		launch_free(run->launch);
 	if (run->asker)
 		asker_free(run->asker);
+	control_free(run->control);
 	if (run->observer)
 		observer_free(run->observer);
 	cache_free(run->sup.cache);
@@ -445,10 +446,9 @@ static int run_all(struct run *run, int *ret_wstatus)
 	}
 	if (run->asker)
 		asker_stop(run->asker); /* its thread observes, too */
-	control_free(run->control);
-	run->control = NULL;
 	if (run->sup.pool)
 		pool_stop(run->sup.pool);
+	control_stop(run->control);
 	collect(run, &stats);
 	refusals = observer_refusals(run->observer);
 	observer_finish(run->observer, wstatus, &stats);

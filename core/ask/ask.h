@@ -122,7 +122,7 @@ struct ask_view {
 	int64_t left_ms;		/* until it is a no */
 };
 
-/* Each question that waits and has a number above AFTER, oldest first. EACH must not call the asker. */
+/* Each question that waits and has a number above AFTER, oldest first. */
 void ask_each(struct asker *a, uint64_t after, void (*each)(void *ctx, const struct ask_view *v), void *ctx);
 /* Each decision after AFTER that is still known, oldest first; how many were forgotten already. */
 uint64_t ask_each_decision(struct asker *a, uint64_t after, void (*each)(void *ctx, const struct decision *d),

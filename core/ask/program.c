@@ -106,9 +106,9 @@ static void start(struct asker *a, struct group *g)
 	int r = -ENOMEM;
 
 	pthread_mutex_lock(&a->lock);
-	queue_view(a, g, names, &lines, &v);
-	protocol_question(&question, &v);
+	queue_view(a, g, names, &lines, &v); /* it is shown: no name is added any more */
 	pthread_mutex_unlock(&a->lock);
+	protocol_question(&question, &v);
 	text_puts(&question, "\n");
 	if (p && !question.failed)
 		r = spawn(a->config.program, &question, &p->out, &p->pid);

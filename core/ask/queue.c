@@ -702,21 +702,47 @@ void queue_view(struct asker *a, const struct group *g, const char **names, stru
 	ret->no_line = lines->data + no_line;
 }
 
-void ask_each(struct asker *a, uint64_t after, void (*each)(void *ctx, const struct ask_view *v), void *ctx)
-{
-	const char *names[ASK_NAMES_MAX];
-	struct text lines = {0};
+/* A view that stays valid without the lock. */
+struct copy {
+	struct group *g;
 	struct ask_view v;
+	const char *names[ASK_NAMES_MAX];
+	struct text lines;
+};
 
-	pthread_mutex_lock(&a->lock);
-	for (const struct group *g = a->queue; g; g = g->next) {
+/* Under the lock: copies of the views above AFTER, each with a reference; *RET is malloc'ed. Strings of a
+ * group stay where they are, the array of its names does not. */
+static size_t copy_views(struct asker *a, uint64_t after, struct copy **ret)
+{
+	struct copy *copies = calloc(a->n_groups + 1, sizeof(*copies));
+	size_t n = 0;
+
+	for (struct group *g = copies ? a->queue : NULL; g; g = g->next) {
 		if (g->number <= after)
 			continue;
-		queue_view(a, g, names, &lines, &v);
-		each(ctx, &v);
+		queue_view(a, g, copies[n].names, &copies[n].lines, &copies[n].v);
+		copies[n++].g = g;
+		g->refs++;
 	}
+	*ret = copies;
+	return n;
+}
+
+void ask_each(struct asker *a, uint64_t after, void (*each)(void *ctx, const struct ask_view *v), void *ctx)
+{
+	struct copy *copies;
+	size_t n;
+
+	pthread_mutex_lock(&a->lock);
+	n = copy_views(a, after, &copies);
 	pthread_mutex_unlock(&a->lock);
-	text_done(&lines);
+	/* Who shows a question looks up names of users, which may take long; workers take the lock. */
+	for (size_t i = 0; i < n; i++) {
+		each(ctx, &copies[i].v);
+		text_done(&copies[i].lines);
+		queue_unref(a, copies[i].g);
+	}
+	free(copies);
 }
 
 uint64_t ask_each_decision(struct asker *a, uint64_t after, void (*each)(void *ctx, const struct decision *d),

@@ -28,5 +28,7 @@ int control_new(struct control **ret);
 int control_start(struct control *c, const struct control_info *info);
 /* Something changed that clients want to know. Any thread. C may be NULL. */
 void control_wake(struct control *c);
-/* Clients are told, the socket is removed. */
+/* Serve no longer; the socket is removed. Clients see the end. May be called again. */
+void control_stop(struct control *c);
+/* When no thread is left that may call control_wake(). */
 void control_free(struct control *c);

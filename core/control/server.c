@@ -555,7 +555,7 @@ void control_wake(struct control *c)
 			;
 }
 
-void control_free(struct control *c)
+void control_stop(struct control *c)
 {
 	if (!c)
 		return;
@@ -563,13 +563,23 @@ void control_free(struct control *c)
 		atomic_store_explicit(&c->stop, true, memory_order_release);
 		control_wake(c);
 		pthread_join(c->thread, NULL);
+		c->has_thread = false;
 	}
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		if (c->clients[i].fd >= 0)
 			client_done(&c->clients[i]);
 	if (c->name[0])
 		unlinkat(c->dir_fd, c->name, 0);
-	cleanup_close(&c->listen_fd);
+	c->name[0] = '\0';
+	if (c->listen_fd >= 0)
+		close(take_fd(&c->listen_fd));
+}
+
+void control_free(struct control *c)
+{
+	if (!c)
+		return;
+	control_stop(c);
 	cleanup_close(&c->wake_fd);
 	cleanup_close(&c->dir_fd);
 	free(c);
