@@ -3,6 +3,7 @@
  */
 #include "core/run.h"
 
+#include "core/ask/answers.h"
 #include "core/cleanup.h"
 #include "core/control/control.h"
 #include "core/control/rundir.h"
@@ -170,16 +171,6 @@ static void on_decision(void *ctx, const struct decision *d)
 	observe_decision(run->observer, d);
 }
 
-/* The file of answers that hold always, as lasting strings; NULL without a home directory. */
-static void find_answers(struct run *run)
-{
-	_cleanup_free_ char *home = home_directory();
-
-	run->home = home ? realpath(home, NULL) : NULL;
-	if (run->home && asprintf(&run->answers, "%s/.config/sluice/answers.policy", run->home) < 0)
-		run->answers = NULL;
-}
-
 static int watchers(struct run *run)
 {
 	static const enum ask_front fronts[] = {
@@ -202,7 +193,7 @@ static int watchers(struct run *run)
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;
 	}
-	find_answers(run);
+	answers_where(&run->answers, &run->home);
 	/* A call that waits holds five descriptors at most; some are for everybody else. */
 	asker.most_waiting = run->most_open > 1024 ? (run->most_open - 512) / 5 : run->most_open / 10;
 	asker.answers = run->answers;

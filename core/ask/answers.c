@@ -6,6 +6,7 @@
 #include "core/ask/answers.h"
 
 #include "core/cleanup.h"
+#include "core/resolve_literal.h"
 #include "core/sys.h"
 
 #include <stdio.h>
@@ -38,6 +39,15 @@ struct answers {
 	size_t n;
 	unsigned last_number;
 };
+
+void answers_where(char **ret_file, char **ret_home)
+{
+	_cleanup_free_ char *home = home_directory();
+
+	*ret_home = home ? realpath(home, NULL) : NULL;
+	if (!*ret_home || asprintf(ret_file, "%s/.config/sluice/answers.policy", *ret_home) < 0)
+		*ret_file = NULL;
+}
 
 static const char *get_variable(void *ctx, const char *name)
 {

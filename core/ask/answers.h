@@ -12,6 +12,10 @@
 
 struct answers;
 
+/* Where this user's file of answers is, and the canonical home directory that its lines are written by: both malloc'ed,
+ * or NULL without a home directory. */
+void answers_where(char **ret_file, char **ret_home);
+
 /* FILE may be NULL. What it holds is read; a file that can't be used is said so in *RET_WARNING (malloc'ed or
  * NULL), and counts as empty. */
 int answers_new(const char *file, const char *home, struct answers **ret, char **ret_warning);

@@ -4,6 +4,7 @@
  */
 #include "core/command/command.h"
 #include "core/command/explain.h"
+#include "core/ask/answers.h"
 #include "core/command/help.h"
 #include "core/command/options.h"
 #include "core/cleanup.h"
@@ -19,7 +20,7 @@
 
 enum { EXIT_ALLOW = 0, EXIT_DENY = 1, EXIT_ERROR = 2, EXIT_ASK = 3 };
 
-struct question {
+struct subject {
 	opset ops;
 	const char *target; /* as given */
 	char *path, *link;  /* canonical; the link's own name if the last component is one */
@@ -98,7 +99,7 @@ static char *absolute(const char *target)
 	return path;
 }
 
-static int understand(const struct arguments *a, struct question *ret, struct policy_error *ret_error)
+static int understand(const struct arguments *a, struct subject *ret, struct policy_error *ret_error)
 {
 	const char *target = a->words[1];
 	const opset net = OPBIT(OP_CONNECT) | OPBIT(OP_BIND);
@@ -135,7 +136,7 @@ static int understand(const struct arguments *a, struct question *ret, struct po
 }
 
 /* Operations on names do not follow a link. */
-static const char *name_for(const struct question *q, enum op op)
+static const char *name_for(const struct subject *q, enum op op)
 {
 	return q->link && (op == OP_CREATE || op == OP_DELETE) ? q->link : q->path;
 }
@@ -278,7 +279,23 @@ static void print_rule(struct text *out, const struct rule *rule, enum op op)
 	text_puts(out, "\n");
 }
 
-static enum action answer_path(struct text *out, const struct explain *e, const struct question *q,
+/* What the user answered for always: it is asked about no more. */
+static void print_answer(struct text *out, enum op op, const char *path, const struct rule *rule)
+{
+	const struct question question = {.op = op, .path = path, .path_len = strlen(path), .rule = rule};
+	_cleanup_free_ char *file = NULL, *home = NULL, *warning = NULL;
+	struct known_answer known;
+	struct answers *answers;
+
+	answers_where(&file, &home);
+	if (answers_new(file, home, &answers, &warning) < 0)
+		return;
+	if (answers_find(answers, &question, &known))
+		text_printf(out, "  answered     %s, always: %s\n", known.yes ? "yes" : "no", known.by);
+	answers_free(answers);
+}
+
+static enum action answer_path(struct text *out, const struct explain *e, const struct subject *q,
 			       enum op op)
 {
 	const char *path = name_for(q, op);
@@ -297,6 +314,8 @@ static enum action answer_path(struct text *out, const struct explain *e, const 
 	else if (v.rule)
 		print_losers(out, e, op, path, v.rule);
 	text_printf(out, "  enforced by  %s\n", layer_of(e, op, path, v.action));
+	if (v.action == ACTION_ASK)
+		print_answer(out, op, path, v.rule);
 	if (q->link && path == q->path) {
 		text_puts(out, "  note         ");
 		places_show(&e->places, out, q->link, strlen(q->link));
@@ -315,7 +334,7 @@ static enum action answer_path(struct text *out, const struct explain *e, const 
 	return v.action;
 }
 
-static enum action answer_address(struct text *out, const struct explain *e, const struct question *q,
+static enum action answer_address(struct text *out, const struct explain *e, const struct subject *q,
 				  enum op op)
 {
 	struct verdict v = policy_decide_net(e->policy, op);
@@ -338,7 +357,7 @@ static enum action answer_address(struct text *out, const struct explain *e, con
 	return v.action;
 }
 
-static int answer(struct text *out, const struct explain *e, const struct question *q)
+static int answer(struct text *out, const struct explain *e, const struct subject *q)
 {
 	enum action strictest = ACTION_ALLOW;
 
@@ -375,7 +394,7 @@ static int load(struct explain *e, const struct arguments *a, const char *tmpdir
 	return r;
 }
 
-static int explain(const struct arguments *a, const struct question *q)
+static int explain(const struct arguments *a, const struct subject *q)
 {
 	struct explain e = {.verbose = a->verbose};
 	struct policy_error error = {""};
@@ -413,7 +432,7 @@ static int explain(const struct arguments *a, const struct question *q)
 int command_explain(int argc, char **argv)
 {
 	struct arguments a = {0};
-	struct question q = {0};
+	struct subject q = {0};
 	struct policy_error error = {""};
 	int r = parse(argv, &a, &error), code = EXIT_ERROR;
 

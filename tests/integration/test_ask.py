@@ -173,6 +173,13 @@ class AskTerminal(terminals.TerminalCase):
         self.assertEqual(self.sluice("cat", "secret", policy=self.ASKING).out, "S3CRET")
 
     @case
+    def explain_tells_of_an_answer_for_always(self):
+        self.answer_always("deny")
+        r = self.native(SLUICE, "explain", "-p", self.policy(self.ASKING), "read", "secret")
+        self.assert_status(r, 3)
+        self.assertIn("answered     no, always: answers.policy:1\n", r.out)
+
+    @case
     def an_answer_for_always_lifts_no_deny_and_no_never(self):
         self.answer_always()
         for rule in ("deny read {dir}/secret", "never read {dir}/secret", "deny read {dir}"):
