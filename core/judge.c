@@ -60,8 +60,12 @@ struct verdict request_decide(const struct request *q, const struct need *need)
 
 	if (at->unnamed)
 		return (struct verdict){.action = ACTION_ALLOW};
-	if (len == 0 || at->name[0] != '/' || resolve_is_guarded(at->name, len))
+	if (len == 0 || at->name[0] != '/')
 		return refused;
+	if (resolve_is_guarded(at->name, len)) {
+		v = decide_name(q, need, at->name, len);
+		return v.action > ACTION_ASK && v.rule ? v : refused; /* a rule says why */
+	}
 	if (at->obj >= 0 && resolve_is_proc_elsewhere(at->obj, &at->st, at->name, len))
 		return refused;
 	name = as_self(q, at->name, &len, buf, sizeof(buf));

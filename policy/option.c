@@ -68,8 +68,8 @@ static int protect(struct policy *p, const char *ops, const char *path)
 	struct lexer lx = {.place = {source.shown, 0}, .error = &p->error};
 	struct statement st = {.action = ACTION_NEVER};
 	const char *pwd = p->host.get_variable(p->host.ctx, "PWD");
-	size_t size = strlen(path) + (pwd ? strlen(pwd) : 0) + 2;
-	char *absolute = arena_alloc(&p->arena, size), *text = arena_alloc(&p->arena, size + 8);
+	size_t size = strlen(path) + (pwd ? strlen(pwd) : 0) + 2, text_size = size + strlen(ops) + 8;
+	char *absolute = arena_alloc(&p->arena, size), *text = arena_alloc(&p->arena, text_size);
 	struct target t = {.raw = path};
 	int r;
 
@@ -80,7 +80,7 @@ static int protect(struct policy *p, const char *ops, const char *path)
 				   "\"%s\" is relative, and the working directory has no path",
 				   shown(path, strlen(path)));
 	snprintf(absolute, size, "%s%s%s", *path == '/' ? "" : pwd, *path == '/' ? "" : "/", path);
-	snprintf(text, size + 8, "never %s %s", ops, absolute);
+	snprintf(text, text_size, "never %s %s", ops, absolute);
 	st.text = text;
 	r = opset_parse(ops, strlen(ops), &st.ops);
 	if (r == 0)
