@@ -35,17 +35,17 @@ int gate_check(const struct plan *plan, bool recording, bool privileged, struct 
 	if (privileged && plan_in_baseline(plan, LL_READ_FILE, somebodys, strlen(somebodys), 0, 0))
 		return refuse(ret_error, "as root this policy shows the environment of every process: refuse "
 					 "\"read /proc/[0-9]*/**\", or start it as an ordinary user");
-	if (!gate_library(path, sizeof(path)))
+	if (!gate_find_library(path, sizeof(path)))
 		return refuse(ret_error, "its library " LIBRARY " is not installed");
 	if (plan_decide(plan, OP_READ, path, strlen(path)).action != ACTION_ALLOW) {
 		snprintf(ret_error->text, sizeof(ret_error->text),
-			 "--gate on: the command may not read the library of the gate: --allow read:%s", path);
+			 "--gate on: a rule refuses to read the library of the gate: --allow read:%s", path);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-bool gate_library(char *buf, size_t size)
+bool gate_find_library(char *buf, size_t size)
 {
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);

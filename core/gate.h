@@ -8,4 +8,4 @@
  * there? 0, or -EINVAL with *RET_ERROR. RECORDING: every access is wanted. PRIVILEGED: the command may be root. */
 int gate_check(const struct plan *plan, bool recording, bool privileged, struct policy_error *ret_error);
 /* The library's path: beside this program in its build tree, else where it was installed. False: there is none. */
-bool gate_library(char *buf, size_t size);
+bool gate_find_library(char *buf, size_t size);

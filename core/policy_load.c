@@ -337,6 +337,17 @@ static int protect_files(struct policy *p, const struct host *h, const char *con
 	return r;
 }
 
+static int add_own_file(struct policy *p, const char *path, struct policy_error *ret_error)
+{
+	char word[2 * PATH_MAX], line[2 * PATH_MAX + 16];
+	int n;
+
+	if (policy_format_word(word, sizeof(word), path, strlen(path), NULL) >= sizeof(word))
+		return fail(ret_error, -ENAMETOOLONG, path);
+	n = snprintf(line, sizeof(line), "allow read %s\n", word);
+	return policy_add_text(p, "sluice", RANK_BUILTIN, line, (size_t)n, ret_error);
+}
+
 static int load(struct policy *p, const struct host *h, const struct policy_options *o,
 		const char *const *protect, struct policy_error *ret_error)
 {
@@ -351,6 +362,8 @@ static int load(struct policy *p, const struct host *h, const struct policy_opti
 		r = policy_add_option(p, o->rules[i].action, o->rules[i].argument, ret_error);
 	if (r >= 0 && o->report)
 		r = policy_set_report(p, o->report, ret_error);
+	if (r >= 0 && o->own_file)
+		r = add_own_file(p, o->own_file, ret_error);
 	if (r >= 0)
 		r = protect_files(p, h, policy_files(p), ret_error);
 	if (r >= 0)

@@ -34,6 +34,7 @@ struct run {
 	struct features_probe *probe; /* while it is under way */
 	struct features features;
 	char tmpdir[PATH_MAX];
+	const char *gate_library; /* NULL without --gate on */
 	struct policy *policy;
 	struct plan *plan;
 	char **envp;
@@ -101,9 +102,18 @@ static struct features_probe *take_probe(struct run *run)
 	return p;
 }
 
+/* What every program of the command loads under --gate on, or NULL. */
+static const char *gate_library(const struct run_options *o)
+{
+	static char path[PATH_MAX];
+
+	return o->gate && gate_find_library(path, sizeof(path)) ? path : NULL;
+}
+
 /* The kernel is probed meanwhile: its child needs a millisecond to get ready. */
 static int load(struct run *run)
 {
+	struct policy_options policy;
 	const struct run_options *o = run->options;
 	const char *protect[4] = {NULL};
 	struct policy_error error;
@@ -116,7 +126,9 @@ static int load(struct run *run)
 		protect[n++] = o->stats;
 	if (o->prompt_program)
 		protect[n++] = o->prompt_program;
-	if (policy_load(&o->policy, run->tmpdir, protect, &run->policy, &error) < 0) {
+	policy = o->policy;
+	policy.own_file = run->gate_library = gate_library(o);
+	if (policy_load(&policy, run->tmpdir, protect, &run->policy, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;
 	}
@@ -380,26 +392,21 @@ static void run_done(struct run *run)
 	free(run->home);
 }
 
-/* With --gate on LIBRARY is what every program of the command loads; else it is empty. */
-static int gate(const struct run *run, char *library, size_t size)
+/* Is --gate on right for this run? */
+static int check_gate(const struct run *run)
 {
 	struct policy_error error;
 
-	library[0] = '\0';
-	if (!run->options->gate)
+	if (!run->options->gate ||
+	    gate_check(run->plan, observer_wants_allowed(run->observer), geteuid() == 0, &error) == 0)
 		return 0;
-	if (gate_check(run->plan, observer_wants_allowed(run->observer), geteuid() == 0, &error) < 0) {
-		fprintf(stderr, "%s\n", error.text);
-		return -EINVAL;
-	}
-	gate_library(library, size);
-	return 0;
+	fprintf(stderr, "%s\n", error.text);
+	return -EINVAL;
 }
 
 /* The exit code, or the signal in *RET_WSTATUS that sluice has to die of. */
 static int run_all(struct run *run, int *ret_wstatus)
 {
-	char library[PATH_MAX];
 	struct run_stats stats;
 	uint64_t refusals;
 	int r, wstatus = 0;
@@ -418,9 +425,9 @@ static int run_all(struct run *run, int *ret_wstatus)
 	}
 	if (open_control(run) < 0 || load(run) < 0 || watchers(run) < 0)
 		return EXIT_NOT_STARTED;
-	if (gate(run, library, sizeof(library)) < 0)
+	if (check_gate(run) < 0)
 		return EXIT_NOT_STARTED;
-	run->envp = environment_make(run->policy, run->tmpdir, library[0] ? library : NULL);
+	run->envp = environment_make(run->policy, run->tmpdir, run->gate_library);
 	if (!run->envp)
 		return EXIT_NOT_STARTED;
 	r = start(run);

@@ -19,6 +19,7 @@ struct policy_options {
 	unsigned n_rules;
 	const char *report;    /* --report, or NULL */
 	bool emulate;          /* --layers emulate */
+	const char *own_file;  /* of sluice, that every program may read as if a built-in profile said so; or NULL */
 };
 
 enum prompt_mode { PROMPT_TTY, PROMPT_SOCKET, PROMPT_NONE, PROMPT_EXEC };
