@@ -8,6 +8,9 @@
 #include <string.h>
 
 #define CHUNK (1 << 20)
+/* Whoever floods the table with names makes the result incomplete, not the memory full. */
+#define NAMES_MAX (4u << 20)
+#define MOVES_MAX (1u << 20)
 
 struct chunk {
 	struct chunk *next;
@@ -208,6 +211,15 @@ static bool begins(const struct record_bytes *b, const char *with)
 	return b->data && strncmp(b->data, with, strlen(with)) == 0;
 }
 
+static int add_loss(struct facts *f, const struct record_bytes *what);
+
+static int too_many(struct facts *f)
+{
+	static const char what[] = "names beyond the first four million";
+
+	return add_loss(f, &(struct record_bytes){what, sizeof(what) - 1});
+}
+
 /* What was made beneath a directory moves along with it. */
 static int move_beneath(struct facts *f, const struct record_line *line)
 {
@@ -218,6 +230,8 @@ static int move_beneath(struct facts *f, const struct record_line *line)
 		struct fact *old = f->names.items[i], *new;
 		size_t len = old->len - from_len + line->path2.len;
 
+		if (f->names.n >= NAMES_MAX)
+			return too_many(f);
 		if (old->len <= from_len || old->gone || !is_below(old->path, old->len, line->path.data))
 			continue;
 		path = malloc(len + 1);
@@ -245,8 +259,11 @@ static int move_beneath(struct facts *f, const struct record_line *line)
 
 static int remember_move(struct facts *f, const struct record_line *line, const struct fact *from)
 {
-	struct fact *to = table_get(f, &f->names, line->path2.data, line->path2.len);
+	struct fact *to;
 
+	if (f->names.n >= NAMES_MAX || f->n_moves >= MOVES_MAX)
+		return too_many(f);
+	to = table_get(f, &f->names, line->path2.data, line->path2.len);
 	if (!to)
 		return -ENOMEM;
 	if (f->n_moves == f->cap_moves) {
@@ -269,6 +286,7 @@ static int deleted(struct facts *f, struct fact *fact, const struct record_line 
 
 	fact->temporary |= fact->made;
 	fact->removed |= !fact->made;
+	fact->moved = moved;
 	if (moved)
 		r = remember_move(f, line, fact);
 	if (r == 0 && moved && is_dir)
@@ -324,6 +342,8 @@ static int add_access(struct facts *f, const struct record_line *line)
 		run->temporary_uses += line->count;
 		return 0;
 	}
+	if (t->n >= NAMES_MAX && !t->slots[slot_of(t, name->data, name->len)])
+		return too_many(f);
 	fact = table_get(f, t, name->data, name->len);
 	if (!fact)
 		return -ENOMEM;

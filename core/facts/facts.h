@@ -24,7 +24,8 @@ struct fact {
 	bool removed;  /* the run removed or renamed what was there before it */
 	bool replaced; /* ... or put something else in its place */
 	bool gone;     /* after the run nothing is there */
-	bool temporary; /* made and taken away again */
+	bool temporary; /* made and taken away again, */
+	bool moved;     /* by a rename */
 	bool dir;
 	bool holds_new; /* a directory in which unnamed files were made (O_TMPFILE) */
 	uint64_t count; /* accesses */

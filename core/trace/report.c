@@ -47,6 +47,12 @@ static bool is_listed(const struct fact *f)
 	return (f->input & OPBIT(OP_LIST)) && !fact_is_kernels(f);
 }
 
+/* There, looked at, and nothing else. */
+static bool is_looked_at(const struct fact *f)
+{
+	return f->done == OPBIT(OP_STAT) && !fact_is_kernels(f);
+}
+
 static bool is_executed(const struct fact *f)
 {
 	return f->done & OPBIT(OP_EXEC);
@@ -59,7 +65,7 @@ static bool is_connected(const struct fact *f)
 
 static bool is_temporary(const struct fact *f)
 {
-	return f->temporary && f->gone;
+	return f->temporary && f->gone && !f->moved;
 }
 
 static bool is_removed(const struct fact *f)
@@ -254,7 +260,7 @@ static void put_head(struct text *out, const struct trace_report *how, struct fa
 	text_puts(out, accesses == 1 ? " access by " : " accesses by ");
 	put_count(out, processes);
 	text_puts(out, processes == 1 ? " process" : " processes");
-	if (all_complete(runs, n) && !how->trouble) {
+	if (all_complete(runs, n) && !how->trouble && !n_losses) {
 		text_puts(out, "; complete\n");
 		return;
 	}
@@ -287,6 +293,30 @@ static void put_addresses(struct text *out, struct facts *facts)
 		text_printf(out, "  ... and %zu more\n", n - shown);
 }
 
+static void put_moves(struct text *out, const struct trace_report *how, const struct fact_run *run, struct facts *facts)
+{
+	size_t n, shown = 0;
+	const struct fact_move *moves = facts_moves(facts, &n);
+
+	if (!n)
+		return;
+	text_puts(out, "renamed: ");
+	put_count(out, n);
+	text_puts(out, "\n");
+	for (; shown < n && (how->verbose || shown < SHOWN); shown++) {
+		text_puts(out, "  ");
+		put_name(out, how, run ? run->cwd : NULL, moves[shown].from);
+		text_puts(out, " to ");
+		put_name(out, how, run ? run->cwd : NULL, moves[shown].to);
+		text_puts(out, "\n");
+	}
+	if (n > shown) {
+		text_puts(out, "  ... and ");
+		put_count(out, n - shown);
+		text_puts(out, " more (-v)\n");
+	}
+}
+
 static void put_digest(struct facts *facts, const struct trace_report *how, struct text *out)
 {
 	static const struct section sections[] = {
@@ -297,6 +327,7 @@ static void put_digest(struct facts *facts, const struct trace_report *how, stru
 		{"looked for in vain", trace_is_missing, true, "--missing"},
 		{"failed otherwise", is_failed, false, "-v"},
 		{"refused", is_refused, false, "-v"},
+		{"only looked at", is_looked_at, true, "-v"},
 		{"executed", is_executed, false, "-v"},
 		{"sockets connected to", is_connected, false, "-v"},
 	};
@@ -307,6 +338,7 @@ static void put_digest(struct facts *facts, const struct trace_report *how, stru
 	put_head(out, how, facts);
 	for (unsigned i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
 		put_section(out, how, n_runs ? &runs[0] : NULL, all, n, &sections[i]);
+	put_moves(out, how, n_runs ? &runs[0] : NULL, facts);
 	put_addresses(out, facts);
 	for (size_t i = 0; i < n; i++)
 		temporary += is_temporary(all[i]);
