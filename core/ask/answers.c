@@ -491,8 +491,6 @@ int answers_append(const struct answers *a, const struct question *q, bool yes, 
 		return -EINVAL;
 	}
 	r = make_parents(a->file);
-	if (r < 0)
-		return r;
 	if (r == 0)
 		r = lock = lock_file(a);
 	if (r >= 0)

@@ -607,7 +607,7 @@ class Rules(ControlCase):
         self.put("no/file", "HOLE")
         process, _ = self.looping("no/file")
         time.sleep(0.3)
-        r = self.command("rule", "add", "allow", "read", self.dir + "/no/file")
+        r = self.rule("add", process, "allow", "read", self.dir + "/no/file")
         self.assertEqual(r.returncode, 0, r)
         time.sleep(0.5)
         self.assertRegex(self.stop(process), r"^(cat: no/file: Permission denied\n)+(HOLE)+$")
