@@ -132,7 +132,8 @@ def remarks(names, results):
         noisy = ["%s: %s" % (name, ", ".join(b["noisy"])) for name, b in r["benchmarks"].items() if b.get("noisy")]
         if noisy:
             yield "noisy: " + n, noisy
-        if (r.get("settings") or {}).get("quick"):
+        settings = r.get("settings") or {}
+        if settings.get("quick") and settings.get("emulated") != "icount":
             yield "rough, since measured with --quick: " + n, []
         failed = ["%s, %s" % (b, w) for b, e in r["benchmarks"].items() for w, x in e["ways"].items() if "failed" in x]
         failed += [b for b, e in r["benchmarks"].items() if e.get("failed")]

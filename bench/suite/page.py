@@ -121,7 +121,7 @@ def overheads(names, results):
                     cells.append('<td class="n dim">–</td>')
                     continue
                 interval = " <span class=\"dim\">[%.2f, %.2f]</span>" % (o["low"], o["high"]) if o["low"] else ""
-                cells.append('<td class="n">%.3g%s</td>' % (o["median"], interval))
+                cells.append('<td class="n">%s%s</td>' % (("%#.3g" % o["median"]).rstrip("."), interval))
             rows.append('<tr%s><td class="name">%s</td><td class="name">%s</td>%s</tr>' % (
                 ' class="first"' if name != last else "", esc(name) if name != last else "", esc(way),
                 "".join(cells)))

@@ -61,7 +61,7 @@ def log_steps(low, high):
                  for d in digits if low * 0.999 <= d * 10.0 ** e <= high * 1.001]
         if len(found) >= 4:
             return found
-    return nice_steps(low, high)
+    return nice_steps(low, high, 10)
 
 
 def short(v):
