@@ -322,3 +322,13 @@ char *home_directory(void)
 	pw = getpwuid(getuid());
 	return pw && pw->pw_dir && pw->pw_dir[0] == '/' ? strdup(pw->pw_dir) : NULL;
 }
+
+char *home_canonical(void)
+{
+	char *home = home_directory(), *real = home ? realpath(home, NULL) : NULL;
+
+	if (!real)
+		return home;
+	free(home);
+	return real;
+}

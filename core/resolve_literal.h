@@ -21,3 +21,5 @@ char *find_gitdir(const char *pwd);
 
 /* $HOME, from the password database if unset or relative; malloc'ed, or NULL. */
 char *home_directory(void);
+/* The same, by the name that it has when links are followed; as it is if it does not exist. */
+char *home_canonical(void);

@@ -251,7 +251,7 @@ static int learn(struct learn *l)
 	int r = 0;
 
 	l->facts = facts_new();
-	l->home = home_directory();
+	l->home = home_canonical();
 	if (!l->facts)
 		return EXIT_ERROR;
 	for (char **file = l->files; *file && r >= 0; file++)

@@ -351,7 +351,7 @@ int command_trace(int argc, char **argv)
 	int code;
 
 	(void)argc;
-	t.home = home_directory();
+	t.home = home_canonical();
 	if (parse(argv, &t, &error) < 0) {
 		fprintf(stderr, "sluice: %s\n", error.text);
 		code = EXIT_TRACE_FAILED;

@@ -124,6 +124,8 @@ static void merge_lines(struct learned *l)
 {
 	size_t kept = 0;
 
+	if (!l->n_lines)
+		return;
 	qsort(l->lines, l->n_lines, sizeof(*l->lines), by_place);
 	for (size_t i = 0; i < l->n_lines; i++) {
 		struct line *last = kept ? &l->lines[kept - 1] : NULL, *line = &l->lines[i];

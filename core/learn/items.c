@@ -210,6 +210,8 @@ static void merge_items(struct learned *l)
 {
 	size_t kept = 0;
 
+	if (!l->n_items)
+		return;
 	qsort(l->items, l->n_items, sizeof(*l->items), by_path);
 	for (size_t i = 0; i < l->n_items; i++) {
 		struct item *last = kept ? &l->items[kept - 1] : NULL, *item = &l->items[i];

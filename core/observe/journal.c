@@ -118,7 +118,7 @@ void journal_start(struct journal *j, const struct observer_config *config, cons
 		add(j, "start", &line);
 	}
 	if (j->listener) {
-		_cleanup_free_ char *cwd = getcwd(NULL, 0), *home = home_directory();
+		_cleanup_free_ char *cwd = getcwd(NULL, 0), *home = home_canonical();
 		struct record_line line = line_of(RECORD_START, 0, 0, 0, NULL);
 		struct record_bytes store[LIST_MAX];
 

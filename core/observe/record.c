@@ -141,7 +141,7 @@ static void put_run(struct text *out, const struct observer_config *config, cons
 
 void record_start(struct text *out, const struct observer_config *config, const char *run)
 {
-	_cleanup_free_ char *home = home_directory();
+	_cleanup_free_ char *home = home_canonical();
 	struct utsname uts;
 
 	put_run(out, config, run);

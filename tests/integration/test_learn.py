@@ -154,6 +154,18 @@ class Learn(SluiceCase):
             self.assertEqual(f.read().count("evil"), 1, "the recorded one only")
 
     @case
+    def a_home_behind_a_link_is_a_boundary_too(self):
+        real, link = os.path.join(self.root, "real"), os.path.join(self.root, "link")
+        os.mkdir(real)
+        os.symlink(real, link)
+        file, r = self.trace("sh", "-c", "for i in 1 2 3 4; do echo x > ~/f$i; done", env={"HOME": link})
+        self.assert_status(r, 0)
+        r = self._run([SLUICE, "learn", file], env={"HOME": link})
+        self.assert_status(r, 0)
+        self.assertIn("allow rw ~/f4", r.out)
+        self.assertNotRegex(r.out, r"(?m)^allow \w+ (~|%s) " % real)
+
+    @case
     def records_that_are_not_complete_are_refused(self):
         file, _ = self.trace("true")
         with open(file, encoding="utf-8") as f:
