@@ -2,8 +2,11 @@
  * Modes of the terminal, and keys from it.
  *
  * The command reads the same terminal and may be waiting for input right now. It can so take a key
- * away from us (the user presses it again), but it can give us none: TIOCSTI is refused to it, and the
- * replies that a terminal sends when asked for its title or the cursor's place are longer than a key.
+ * away from us (the user presses it again), but it must give us none. TIOCSTI is refused to it. The
+ * replies that a terminal sends when asked for a mode or the cursor's place are longer than a key, but
+ * who reads all of one but its end leaves a key behind: ESC [ ? 7 ; 1 $ y. So reads by others are
+ * watched (inotify tells of each), and a key counts only if nobody has taken anything since the input
+ * was last seen empty. Where reads can't be watched there is no terminal to ask on.
  */
 #include "core/ask/terminal.h"
 
@@ -12,15 +15,20 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include <unistd.h>
 
-enum { ALONE_MS = 40, STUCK_MS = 2000 };
+enum { ALONE_MS = 40, SETTLE_MS = 5, STUCK_MS = 2000, PTS_MAJOR = 136, PTS_MAJORS = 8 };
 
 struct terminal {
-	int fd;
+	int fd, reads; /* reads: an inotify instance */
 };
 
 /* What terminal_restore() needs, where a signal handler finds it; shared with the warden, which outlives us.
@@ -30,6 +38,61 @@ static struct loan {
 	struct termios saved, ours;
 } * loan;
 static int saved_fd = -1;
+
+/* 1: watched, 0: there is no such name, or it is no terminal, -errno: reads would not be seen. */
+static int watch(int reads, const char *name)
+{
+	struct stat st;
+
+	if (stat(name, &st) < 0 || !S_ISCHR(st.st_mode))
+		return 0;
+	return inotify_add_watch(reads, name, IN_ACCESS) < 0 ? -errno : 1;
+}
+
+/* A terminal has several names, each with an inode of its own that is told of reads: the two that all have,
+ * and what the command got as its standard input and outputs. */
+static int watch_reads(const struct terminal *t)
+{
+	static const char *const others[] = {"/dev/tty", "/dev/console", "/dev/tty0"};
+	char name[40];
+	unsigned device;
+	int n = 0, r;
+
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		r = watch(t->reads, others[i]);
+		/* Who may not read it can't open it either. */
+		if (r < 0 && r != -EACCES)
+			return r;
+	}
+	for (int fd = 0; fd < 3; fd++) {
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+		r = isatty(fd) ? watch(t->reads, name) : 0;
+		if (r < 0)
+			return r;
+		n += r;
+	}
+	if (ioctl(t->fd, TIOCGDEV, &device) < 0)
+		return n ? 0 : -errno;
+	if (major(device) >= PTS_MAJOR && major(device) < PTS_MAJOR + PTS_MAJORS)
+		snprintf(name, sizeof(name), "/dev/pts/%u",
+			 (major(device) - PTS_MAJOR) * 256 + minor(device));
+	else
+		snprintf(name, sizeof(name), "/dev/tty%u", minor(device));
+	r = watch(t->reads, name);
+	return r < 0 ? r : n + r ? 0 : -ENOENT;
+}
+
+/* How many reads of the terminal there were since this was last asked; of one inode in a row: one. */
+static unsigned count_reads(const struct terminal *t)
+{
+	struct inotify_event events[64]; /* of files, not of names in directories: without names */
+	unsigned count = 0;
+	ssize_t n;
+
+	while ((n = read(t->reads, events, sizeof(events))) > 0)
+		count += (unsigned)((size_t)n / sizeof(events[0]));
+	return count;
+}
 
 int terminal_open(struct terminal **ret)
 {
@@ -49,7 +112,8 @@ int terminal_open(struct terminal **ret)
 		loan = page;
 	}
 	t->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (t->fd < 0 || tcgetattr(t->fd, &mode) < 0) {
+	t->reads = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (t->fd < 0 || tcgetattr(t->fd, &mode) < 0 || t->reads < 0 || watch_reads(t) < 0) {
 		terminal_close(t);
 		return -ENXIO;
 	}
@@ -68,6 +132,8 @@ void terminal_close(struct terminal *t)
 		saved_fd = -1;
 		close(t->fd);
 	}
+	if (t->reads >= 0)
+		close(t->reads);
 	free(t);
 }
 
@@ -186,23 +252,50 @@ static int wait_input(const struct terminal *t, int wake_fd, int timeout_ms)
 	return p[0].revents & POLLIN ? 1 : -EIO;
 }
 
-int terminal_key(const struct terminal *t, int wake_fd, int timeout_ms)
+static int input_size(const struct terminal *t)
 {
-	unsigned char buf[256], key;
-	int r = wait_input(t, wake_fd, timeout_ms);
-	ssize_t n;
+	int n;
 
-	if (r < 0)
-		return r;
-	n = read(t->fd, buf, sizeof(buf));
-	if (n <= 0)
-		return n < 0 && (errno == EAGAIN || errno == EINTR) ? -EAGAIN : -EIO;
-	key = buf[0];
-	for (bool alone = n == 1;; alone = false) {
-		r = wait_input(t, -1, ALONE_MS);
+	return ioctl(t->fd, TIOCINQ, &n) < 0 ? 0 : n;
+}
+
+/* Whatever comes behind a key makes it none. */
+static int take_rest(const struct terminal *t, bool alone, int key)
+{
+	unsigned char buf[256];
+
+	for (;; alone = false) {
+		int r = wait_input(t, -1, ALONE_MS);
+
 		if (r != 1)
 			return alone ? key : -EAGAIN;
 		if (read(t->fd, buf, sizeof(buf)) < 0 && errno != EAGAIN && errno != EINTR)
 			return -EIO;
 	}
+}
+
+int terminal_key(const struct terminal *t, int wake_fd, int timeout_ms)
+{
+	struct pollfd settle = {.fd = -1};
+	unsigned char buf[256];
+	bool taken = count_reads(t) > 0;
+	int r, waiting;
+	ssize_t n;
+
+	if (!input_size(t))
+		taken = false; /* what was taken until now is no part of what comes */
+	r = wait_input(t, wake_fd, timeout_ms);
+	if (r < 0)
+		return r;
+	/* Who waited in a read has its part by then, and has been counted. */
+	poll(&settle, 1, SETTLE_MS);
+	waiting = input_size(t);
+	taken |= count_reads(t) > 0;
+	n = read(t->fd, buf, sizeof(buf));
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? -EAGAIN : -EIO;
+	/* Less than there was: somebody else took the rest in between. */
+	r = take_rest(t, n == 1 && waiting == 1 && !taken, buf[0]);
+	/* Our own is one. */
+	return count_reads(t) > 1 ? -EAGAIN : r;
 }
