@@ -25,6 +25,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->sup = sup;
 	/* Pairs with the release in runtime.c: who sees the new rules sees them whole. */
 	q->rules = atomic_load_explicit(&sup->rules, memory_order_acquire);
+	q->rules_seen = q->rules;
 	q->call = call_by_nr(notif->data.nr);
 	q->id = notif->id;
 	q->tid = (pid_t)notif->pid;

@@ -147,6 +147,7 @@ static int check_strict(struct check *c, enum op op, const struct pattern *name)
 	uint64_t rights = rights_of(plan, op);
 	bool known = plan->landlock_abi && !(rights & LL_NO_SUCH_RIGHT);
 	bool granted = known && meets_grant(plan->baseline, plan->n_baseline, rights, name);
+	uint64_t names = rights_of(plan, OP_CREATE) | rights_of(plan, OP_DELETE);
 
 	if (!explain_is_trapped(plan, op) && (granted || !known))
 		return refuse(c->error, c->line, op,
@@ -154,6 +155,11 @@ static int check_strict(struct check *c, enum op op, const struct pattern *name)
 				      "it: start it "
 				      "anew with this rule"
 				    : "this run does not watch such calls: start it anew with this rule");
+	/* What is refused at a name must not leave it unseen. */
+	if (!plan->trap[CALL_NAME] && meets_grant(plan->baseline, plan->n_baseline, names, name))
+		return refuse(c->error, c->line, op,
+			      "the command could move it to another name, and this run does not watch names: "
+			      "start it anew with this rule");
 	if (!granted)
 		return 0;
 	if (c->gate && (op == OP_READ || op == OP_LIST || op == OP_WRITE || op == OP_CREATE))

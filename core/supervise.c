@@ -89,6 +89,8 @@ static void perform(struct request *q)
 		creds_leave();
 }
 
+static void park(struct request *q);
+
 static void perform_slowly(void *arg, void *local)
 {
 	struct request *q = arg;
@@ -99,6 +101,8 @@ static void perform_slowly(void *arg, void *local)
 		q->answered = true;
 	} else if (!request_still_allowed(q)) {
 		refuse(q, q->verdict.rule ? BY_RULE : BY_DEFAULT, NULL);
+	} else if (q->verdict.action == ACTION_ASK && !q->asked) {
+		park(q); /* since it was handed over */
 	} else {
 		if (q->asked && (q->sup->wants_allowed || q->verdict.audit))
 			request_observe(q, true, BY_USER, REPLY_EMULATE, 0, NULL);
@@ -200,6 +204,8 @@ static struct question question_of(const struct request *q)
 		question.size = (uint64_t)at->st.st_size;
 		question.owner = at->st.st_uid;
 		question.mode = at->st.st_mode;
+		question.dev = at->st.st_dev;
+		question.ino = at->st.st_ino;
 	}
 	return question;
 }
@@ -300,6 +306,8 @@ static void allow(struct request *q)
 
 static void act(struct request *q)
 {
+	/* To look at the target's memory and names may have taken long: what counts are the rules of now. */
+	request_still_allowed(q);
 	if (q->verdict.action == ACTION_ALLOW)
 		allow(q);
 	else if (q->verdict.action == ACTION_ASK)

@@ -70,6 +70,7 @@ struct need {
 struct request {
 	struct supervisor *sup;
 	const struct ruleset *rules;
+	const struct ruleset *rules_seen; /* when it was prepared */
 	const struct call_desc *call;
 	uint64_t id;
 	pid_t tid;

@@ -239,6 +239,15 @@ bool answers_find(const struct answers *a, const struct question *q, struct know
 	return true;
 }
 
+bool answers_move_widens(const struct answers *a, const char *from, size_t from_len, const char *to,
+			 size_t to_len)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->items[i].yes && is_beneath(a->items[i].path, a->items[i].len, to, to_len))
+			return true;
+	return a->always && policy_move_widens(a->always, from, from_len, to, to_len, true);
+}
+
 void answers_remember(struct answers *a, const struct question *q, const char *dir, bool yes)
 {
 	struct remembered *grown;

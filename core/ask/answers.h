@@ -34,6 +34,10 @@ void answers_each(const struct answers *a, void (*each)(void *ctx, unsigned numb
 		  void *ctx);
 int answers_forget(struct answers *a, unsigned number);
 
+/* Might a yes speak for something beneath the directory FROM that does not now, if it took the name TO? */
+bool answers_move_widens(const struct answers *a, const char *from, size_t from_len, const char *to,
+			 size_t to_len);
+
 /* The line that answers Q for always. False: it can't be written as one. */
 bool answers_line(const struct answers *a, struct text *out, const struct question *q, bool yes);
 /* Append that line to the file, atomically: a new file takes the old one's place. 0 or -errno; -EEXIST: the

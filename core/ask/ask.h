@@ -39,6 +39,8 @@ struct question {
 	uint64_t size;
 	uid_t owner;
 	mode_t mode;
+	dev_t dev; /* which object it is; 0: it does not exist */
+	ino_t ino;
 };
 
 /* What became of a question. */
@@ -81,6 +83,14 @@ void ask_submit(struct asker *a, const struct question *q, void (*callback)(void
 		void *ctx);
 /* Is the answer to this known, for the run or always? */
 bool ask_is_known(struct asker *a, const struct question *q, bool *ret_yes);
+/* If what is at FROM took the name TO: would an answer that was given, or that a question asks for, then
+ * speak for it that does not now? (moves.c) */
+struct ask_move {
+	const char *from, *to;
+	size_t from_len, to_len;
+	bool is_dir;
+};
+bool ask_move_widens(struct asker *a, const struct policy *policy, const struct ask_move *move);
 /* The caller died: its question is withdrawn (its callback gets ANSWER_NO). While questions wait the
  * asker looks for that itself, too. */
 void ask_withdraw(struct asker *a, pid_t tid);

@@ -64,6 +64,7 @@ static void group_free(struct group *g)
 	for (size_t i = 0; i < g->n_paths; i++)
 		free(g->paths[i]);
 	free(g->paths);
+	free(g->objects);
 	free((void *)(uintptr_t)g->q.exe);
 	free((void *)(uintptr_t)g->q.argv);
 	free((void *)(uintptr_t)g->q.ancestors);
@@ -71,25 +72,40 @@ static void group_free(struct group *g)
 	free(g);
 }
 
-static bool add_path(struct group *g, const char *path, size_t len)
+/* The name in Q. */
+static bool add_path(struct group *g, const struct question *q)
 {
 	char **grown = realloc(g->paths, (g->n_paths + 1) * sizeof(*grown));
+	struct object *objects;
 	char *copy;
 
 	if (!grown)
 		return false;
 	g->paths = grown;
-	copy = strndup(path, len);
+	objects = realloc(g->objects, (g->n_paths + 1) * sizeof(*objects));
+	if (!objects)
+		return false;
+	g->objects = objects;
+	copy = strndup(q->path, q->path_len);
 	if (!copy)
 		return false;
+	g->objects[g->n_paths] = (struct object){q->dev, q->ino};
 	g->paths[g->n_paths++] = copy;
 	return true;
 }
 
-static bool has_path(const struct group *g, const char *path, size_t len)
+static bool is_path(const struct group *g, size_t i, const char *path, size_t len)
+{
+	return strlen(g->paths[i]) == len && memcmp(g->paths[i], path, len) == 0;
+}
+
+/* Is the very object that Q is about asked about? Another one that took its name since is another question:
+ * the user was shown what the first is, and an answer hands over what waits. */
+static bool has_object(const struct group *g, const struct question *q)
 {
 	for (size_t i = 0; i < g->n_paths; i++)
-		if (strlen(g->paths[i]) == len && memcmp(g->paths[i], path, len) == 0)
+		if (is_path(g, i, q->path, q->path_len) && g->objects[i].dev == q->dev &&
+		    g->objects[i].ino == q->ino)
 			return true;
 	return false;
 }
@@ -126,7 +142,7 @@ static struct group *group_new(struct asker *a, const struct question *q, bool f
 	g->q.ancestors = q->ancestors ? strdup(q->ancestors) : NULL;
 	g->near = near_of(a, q);
 	g->folded = folded;
-	if (!add_path(g, q->path, q->path_len) || (q->exe && !g->q.exe) || (q->argv && !g->q.argv) ||
+	if (!add_path(g, q) || (q->exe && !g->q.exe) || (q->argv && !g->q.argv) ||
 	    getrandom(&g->nonce, sizeof(g->nonce), 0) != sizeof(g->nonce)) {
 		group_free(g);
 		return NULL;
@@ -501,7 +517,7 @@ static bool fold_into(struct asker *a, struct group *to, struct group *from)
 		.seq = ++a->last_seq, .question = from->number, .q = from->q, .answer = ANSWER_GONE};
 
 	remember_past(a, &gone);
-	if (!add_path(to, from->q.path, from->q.path_len))
+	if (!add_path(to, &from->q))
 		return false;
 	while (*end)
 		end = &(*end)->next;
@@ -529,7 +545,7 @@ static struct group *fold(struct asker *a, const struct question *q)
 		if (g->shown || g->busy || !is_neighbour(g, q, near))
 			continue;
 		if (g->folded && g->n_paths < PATHS_MAX)
-			return add_path(g, q->path, q->path_len) ? g : NULL;
+			return add_path(g, q) ? g : NULL;
 		n += !g->folded;
 	}
 	if (n < FOLD_AT)
@@ -550,7 +566,7 @@ static bool enqueue(struct asker *a, const struct question *q, struct waiter *w)
 
 	if (a->n_waiters >= WAITERS_MAX || (a->config.most_waiting && a->n_waiters >= a->config.most_waiting))
 		return false;
-	while (g && (g->busy || !is_kin(&g->q, q) || !has_path(g, q->path, q->path_len)))
+	while (g && (g->busy || !is_kin(&g->q, q) || !has_object(g, q)))
 		g = g->next;
 	if (!g)
 		g = fold(a, q);

@@ -29,6 +29,12 @@ enum {
 	REFILL_MS = 1000,
 };
 
+/* What a name led to. */
+struct object {
+	dev_t dev;
+	ino_t ino;
+};
+
 struct waiter {
 	struct waiter *next;
 	void (*callback)(void *ctx, enum answer answer);
@@ -48,6 +54,7 @@ struct group {
 	struct group *next;
 	unsigned refs;
 	char **paths; /* the names that are asked about; [0] is q.path */
+	struct object *objects; /* what was there */
 	size_t n_paths;
 	struct waiter *waiters;
 	bool settled, shown, busy; /* busy: an answer is just being written to a file */

@@ -90,12 +90,29 @@ static bool same_parent(const struct request *q)
 	return a == b && memcmp(x, y, a) == 0;
 }
 
+static bool is_dir(const struct request *q, unsigned which)
+{
+	return q->at[which].obj >= 0 && S_ISDIR(q->at[which].st.st_mode);
+}
+
 static bool widens(const struct request *q, unsigned from, unsigned to)
 {
 	const struct resolved *a = &q->at[from], *b = &q->at[to];
+	const struct ask_move move = {a->name, b->name, a->name_len, b->name_len, is_dir(q, from)};
 
 	/* As if it were a directory: what is there may have changed since we looked. */
-	return plan_move_widens(q->rules->plan, a->name, a->name_len, b->name, b->name_len, true);
+	return plan_move_widens(q->rules->plan, a->name, a->name_len, b->name, b->name_len, true) ||
+	       (q->sup->asker && ask_move_widens(q->sup->asker, q->rules->policy, &move));
+}
+
+/* Answers beneath a name count only if a directory moves there. */
+static bool asks_anything(const struct request *q)
+{
+	bool asks = false;
+
+	for (unsigned op = 0; op < OP_COUNT; op++)
+		asks |= policy_asks(q->rules->policy, op);
+	return asks;
 }
 
 /* Landlock's grants go with the inode. What is moved into a directory later would have the rights of the
@@ -132,11 +149,6 @@ static bool has_grant(const struct request *q, unsigned which)
 static bool is_link(const struct request *q, unsigned which)
 {
 	return q->at[which].obj >= 0 && S_ISLNK(q->at[which].st.st_mode);
-}
-
-static bool is_dir(const struct request *q, unsigned which)
-{
-	return q->at[which].obj >= 0 && S_ISDIR(q->at[which].st.st_mode);
 }
 
 /* After this call, may a path that led to something in the baseline lead to something outside of it? A file
@@ -203,12 +215,56 @@ static void perform_remove(struct request *q)
 	reply_result(q, r);
 }
 
+/* "." and ".." as last names are always an error, and the kernel knows which: it is asked with the very
+ * names, and nothing needs to be judged. */
+static bool has_dots(const struct request *q)
+{
+	return is_dot(&q->at[0]) || is_dot(&q->at[1]);
+}
+
+static bool is_exchange(const struct request *q)
+{
+	return q->call->nr == SYS_renameat2 && ((uint32_t)q->args[4] & RENAME_EXCHANGE);
+}
+
+/* May what is at the first name take the second one, as far as rules and answers of now say? */
+static bool may_rename(struct request *q)
+{
+	bool exchange = is_exchange(q), narrows = widens(q, 1, 0);
+
+	if (widens(q, 0, 1) || (narrows && (exchange || S_ISDIR(q->at[0].st.st_mode))) ||
+	    takes_grants_along(q, 0, 1) || (exchange && takes_grants_along(q, 1, 0)))
+		return false;
+	if (leads_around(q, S_ISLNK(q->at[0].st.st_mode), 1) ||
+	    leads_around(q, exchange && S_ISLNK(q->at[1].st.st_mode), 0))
+		return false;
+	q->must_be_file = (narrows || asks_anything(q)) && !S_ISLNK(q->at[0].st.st_mode) && !is_dir(q, 0);
+	return true;
+}
+
+static bool may_link(const struct request *q)
+{
+	/* What has no name yet (O_TMPFILE) came from a directory where it may be created. */
+	if (!q->at[0].unnamed && !(q->at[0].deleted && q->at[0].st.st_nlink == 0 && q->at[0].magic) &&
+	    (widens(q, 0, 1) || takes_grants_along(q, 0, 1)))
+		return false;
+	return !leads_around(q, S_ISLNK(q->at[0].st.st_mode), 1);
+}
+
+/* Did it wait, for an answer or a thread? Then rules and answers may be others than when it was looked at. */
+static bool has_waited(const struct request *q)
+{
+	return q->asked || q->rules != q->rules_seen;
+}
+
 static void perform_rename(struct request *q)
 {
 	const struct resolved *from = &q->at[0], *to = &q->at[1];
 	uint32_t flags = q->call->nr == SYS_renameat2 ? (uint32_t)q->args[4] : 0;
-	long r = CALL(syscall(SYS_renameat2, from->parent, from->last, to->parent, to->last, flags));
+	long r = -EXDEV;
 
+	if (!has_waited(q) || has_dots(q) || may_rename(q))
+		r = CALL(syscall(SYS_renameat2, from->parent, from->last, to->parent, to->last, flags));
 	/* It was a file when it was judged: has something else been put there since? */
 	if (r == 0 && q->must_be_file) {
 		struct stat st;
@@ -216,7 +272,7 @@ static void perform_rename(struct request *q)
 		if (fstatat(to->parent, to->last, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode) ||
 		    S_ISLNK(st.st_mode)) {
 			CALL(syscall(SYS_renameat2, to->parent, to->last, from->parent, from->last,
-				     RENAME_NOREPLACE));
+				     flags & RENAME_EXCHANGE ? RENAME_EXCHANGE : RENAME_NOREPLACE));
 			r = -EXDEV;
 		}
 	}
@@ -231,20 +287,14 @@ static void perform_rename(struct request *q)
 static void perform_link(struct request *q)
 {
 	char link[32];
-	long r;
+	long r = -EPERM;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", q->at[0].obj);
-	r = CALL(linkat(AT_FDCWD, link, q->at[1].parent, q->at[1].last, AT_SYMLINK_FOLLOW));
+	if (!has_waited(q) || may_link(q))
+		r = CALL(linkat(AT_FDCWD, link, q->at[1].parent, q->at[1].last, AT_SYMLINK_FOLLOW));
 	if (r == 0)
 		tell_cache(q, false);
 	reply_result(q, r);
-}
-
-/* "." and ".." as last names are always an error, and the kernel knows which: it is asked with the very
- * names, and nothing needs to be judged. */
-static bool has_dots(const struct request *q)
-{
-	return is_dot(&q->at[0]) || is_dot(&q->at[1]);
 }
 
 /* A move that would loosen a verdict. */
@@ -346,8 +396,7 @@ static int copy_two(struct request *q)
 
 static int prepare_rename(struct request *q)
 {
-	bool exchange = q->call->nr == SYS_renameat2 && ((uint32_t)q->args[4] & RENAME_EXCHANGE);
-	bool narrows;
+	bool exchange = is_exchange(q);
 	int r = copy_two(q);
 
 	for (unsigned i = 0; r == 0 && i < 2; i++)
@@ -371,14 +420,8 @@ static int prepare_rename(struct request *q)
 	request_judge(q);
 	if (q->verdict.action > ACTION_ASK)
 		return 0;
-	narrows = widens(q, 1, 0);
-	if (widens(q, 0, 1) || (narrows && (exchange || S_ISDIR(q->at[0].st.st_mode))) ||
-	    takes_grants_along(q, 0, 1) || (exchange && takes_grants_along(q, 1, 0)))
+	if (!may_rename(q))
 		return refuse_move(q, EXDEV);
-	if (leads_around(q, S_ISLNK(q->at[0].st.st_mode), 1) ||
-	    leads_around(q, exchange && S_ISLNK(q->at[1].st.st_mode), 0))
-		return refuse_move(q, EXDEV);
-	q->must_be_file = narrows && !S_ISLNK(q->at[0].st.st_mode);
 	/* Across directories Landlock compares all rights of both: ours to do, exactly. */
 	q->boundable = same_parent(q);
 	return 0;
@@ -416,11 +459,7 @@ static int prepare_link(struct request *q)
 	request_judge(q);
 	if (q->verdict.action > ACTION_ASK)
 		return 0;
-	/* What has no name yet (O_TMPFILE) came from a directory where it may be created. */
-	if (!q->at[0].unnamed && !(q->at[0].deleted && q->at[0].st.st_nlink == 0 && q->at[0].magic) &&
-	    (widens(q, 0, 1) || takes_grants_along(q, 0, 1)))
-		return refuse_move(q, EPERM);
-	if (leads_around(q, S_ISLNK(q->at[0].st.st_mode), 1))
+	if (!may_link(q))
 		return refuse_move(q, EPERM);
 	q->boundable = !q->at[0].magic && same_parent(q);
 	return 0;
