@@ -38,6 +38,7 @@ static void emit_alone(struct fold *f, const struct item *item)
 {
 	struct line line = {
 		.path = item->path, .len = item->len, .pattern = item->pattern, .beneath = item->whole[f->class],
+		.dir = item->dir,
 		.exact = item->exact, .tally = item->tally,
 	};
 
@@ -48,7 +49,7 @@ static void emit_alone(struct fold *f, const struct item *item)
 /* The directory DIR_LEN bytes long of ITEM's name, for all of lo..hi. */
 static void emit_directory(struct fold *f, size_t lo, size_t hi, size_t dir_len)
 {
-	struct line line = {.path = f->l->items[lo].path, .len = dir_len, .beneath = true};
+	struct line line = {.path = f->l->items[lo].path, .len = dir_len, .beneath = true, .dir = true};
 
 	line.classes[f->class] = true;
 	for (size_t i = lo; i < hi; i++)
@@ -139,6 +140,7 @@ static void merge_lines(struct learned *l)
 			last->classes[c] |= line->classes[c];
 		last->exact |= line->exact;
 		last->beneath |= line->beneath;
+		last->dir |= line->dir;
 		/* Both count the same names: the larger says more. */
 		tally = last->tally.names >= line->tally.names ? last->tally : line->tally;
 		tally_merge(&tally, last->tally.names >= line->tally.names ? &line->tally : &last->tally);

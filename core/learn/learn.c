@@ -151,28 +151,62 @@ static void put_line(struct text *out, const struct learn_input *in, const struc
 	text_puts(out, "\n");
 }
 
-/* What a directory that may be written must keep, if a repository is there. */
-static size_t put_guard(struct text *out, const struct learn_input *in, const struct line *line)
+/* Beneath DIR, is writing NAME among the dangers? */
+static bool is_danger_beneath(const struct learn_input *in, const struct line *dir, const char *name)
 {
-	static const char *const names[] = {"/.git/hooks", "/.git/config"};
 	char path[8192];
-	size_t n = 0;
+	int n = snprintf(path, sizeof(path), "%.*s/%s", (int)dir->len, dir->path, name);
 
-	if (!line->classes[LEARN_WRITE] || !line->beneath || line->pattern || !in->exists)
-		return 0;
-	snprintf(path, sizeof(path), "%.*s/.git", (int)line->len, line->path);
-	if (!in->exists(path))
-		return 0;
-	if (facts_find(in->facts, path, strlen(path)) && facts_find(in->facts, path, strlen(path))->ever_made)
-		return 0;
-	text_puts(out, "deny w");
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		n = (size_t)snprintf(path, sizeof(path), "%.*s%s", (int)line->len, line->path, names[i]);
+	return n > 0 && (size_t)n < sizeof(path) &&
+	       policy_decide(in->danger, OP_WRITE, path, (size_t)n).action != ACTION_ALLOW &&
+	       policy_decide(in->danger, OP_WRITE, path, (size_t)n).rule;
+}
+
+static bool holds(const struct learn_input *in, const struct line *dir, const char *name, bool *ret_own)
+{
+	char path[8192];
+	int n = snprintf(path, sizeof(path), "%.*s%s%s", (int)dir->len, dir->path, *name ? "/" : "", name);
+	const struct fact *fact = facts_find(in->facts, path, (size_t)n);
+
+	*ret_own = fact && fact->ever_made && !fact->replaced;
+	return in->exists && in->exists(path);
+}
+
+/* What a directory that may be written must keep, where it holds a repository or lies in one: what git runs. */
+static void put_guard(struct text *out, const struct learn_input *in, const struct line *line)
+{
+	static const char *const within[] = {"hooks", "config", "config.worktree", "commondir"};
+	static const char *const above[] = {".git/hooks", ".git/config"};
+	const char *const *names = above;
+	size_t n = 2, from = out->len;
+	bool own;
+
+	if (!(line->classes[LEARN_WRITE] || line->classes[LEARN_META]) || !line->dir || line->pattern)
+		return;
+	if (is_danger_beneath(in, line, "hooks")) {
+		holds(in, line, "", &own);
+		names = within;
+		n = sizeof(within) / sizeof(within[0]);
+	} else if (!holds(in, line, ".git", &own)) {
+		return;
+	}
+	for (size_t i = 0; i < n && !own; i++) {
+		char path[8192];
+		int len = snprintf(path, sizeof(path), "%.*s/%s", (int)line->len, line->path, names[i]);
+
+		text_puts(out, out->len == from ? "deny w " : " ");
+		put_word(out, in, path, (size_t)len, 0);
+	}
+	if (out->len == from)
+		return;
+	if (names == within && is_danger_beneath(in, line, "modules/x/hooks")) {
 		text_puts(out, " ");
-		put_word(out, in, path, n, 0);
+		put_word(out, in, line->path, line->len, 0);
+		text_puts(out, "/modules/**/hooks ");
+		put_word(out, in, line->path, line->len, 0);
+		text_puts(out, "/modules/**/config");
 	}
 	text_puts(out, "   # git runs what these name\n");
-	return 1;
 }
 
 struct place {

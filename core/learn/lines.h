@@ -31,6 +31,7 @@ struct line {
 	size_t len, pattern;
 	bool classes[LEARN_CLASSES];
 	bool beneath; /* stands for what is beneath a directory */
+	bool dir;     /* is one, so the rule speaks of what is beneath anyway */
 	opset exact;
 	struct tally_of tally;
 };

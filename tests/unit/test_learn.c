@@ -376,6 +376,30 @@ static void a_repository_in_a_written_directory_is_guarded(void **state)
 	p = policy_of(result.data);
 	assert_int_equal(policy_decide(p, OP_WRITE, "/home/u/proj/.git/hooks/x", 25).action, ACTION_DENY);
 	policy_free(p);
+	/* Nor does folding within a repository reach what git runs. */
+	begin();
+	made("/home/u/proj/.git/index.lock");
+	made("/home/u/proj/.git/objects/x");
+	made("/home/u/proj/.git/COMMIT_EDITMSG");
+	made("/home/u/proj/.git/refs/heads/main");
+	assert_non_null(strstr(rules(), "allow rw $PWD/.git\ndeny w $PWD/.git/hooks $PWD/.git/config"));
+	p = policy_of(result.data);
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const kept[] = {"/home/u/proj/.git/hooks/x", "/home/u/proj/.git/config",
+						   "/home/u/proj/.git/modules/m/hooks/x"};
+
+		assert_int_equal(policy_decide(p, OP_WRITE, kept[i], strlen(kept[i])).action, ACTION_DENY);
+	}
+	assert_int_equal(policy_decide(p, OP_WRITE, "/home/u/proj/.git/index", 23).action, ACTION_ALLOW);
+	policy_free(p);
+	begin();
+	access_line("chmod", "meta", "/home/u/proj/.git", ",\"exists\":true,\"dir\":true");
+	assert_non_null(strstr(rules(), "allow meta $PWD/.git\ndeny w $PWD/.git/hooks"));
+	begin();
+	made("/home/u/proj/.git/modules/m/a");
+	made("/home/u/proj/.git/modules/m/b");
+	made("/home/u/proj/.git/modules/m/c");
+	assert_non_null(strstr(rules(), "deny w $PWD/.git/modules/m/hooks $PWD/.git/modules/m/config"));
 }
 
 static void hostile_names_stay_words(void **state)
