@@ -110,6 +110,35 @@ static const char *gate_library(const struct run_options *o)
 	return o->gate && gate_find_library(path, sizeof(path)) ? path : NULL;
 }
 
+/* The program that answers runs outside of it all, and many look for parts of themselves where they lie: a Python
+ * script imports what is beside it first. So nothing may be made there. */
+static int check_program(const struct run *run, const char *program)
+{
+	_cleanup_free_ char *real = realpath(program, NULL), *beside = NULL;
+	char *slash = real ? strrchr(real, '/') : NULL;
+	struct verdict v;
+	int n;
+
+	if (!slash) {
+		fprintf(stderr, "sluice: --prompt exec:%s: %s\n", program, strerror(errno));
+		return -EINVAL;
+	}
+	*slash = '\0';
+	n = asprintf(&beside, "%s/beside", real);
+	if (n < 0) {
+		beside = NULL;
+		return -ENOMEM;
+	}
+	v = policy_decide(run->policy, OP_CREATE, beside, (size_t)n);
+	if (v.action >= ACTION_DENY)
+		return 0;
+	fprintf(stderr,
+		"sluice: --prompt exec:%s: the command may make files beside it, which it could take for parts of "
+		"itself: put it into a directory that is not the command's, or add --never 'w:%s'\n",
+		program, real);
+	return -EINVAL;
+}
+
 /* The kernel is probed meanwhile: its child needs a millisecond to get ready. */
 static int load(struct run *run)
 {
@@ -132,6 +161,8 @@ static int load(struct run *run)
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;
 	}
+	if (o->prompt_program && check_program(run, o->prompt_program) < 0)
+		return -EINVAL;
 	features_probe_finish(take_probe(run), &run->features);
 	if (!run->features.openat2) {
 		say_error("openat2 is not there (before Linux 5.6), or a container's seccomp profile forbids it: "

@@ -152,6 +152,53 @@ class Objects(ControlCase):
         self.assertEqual((status, out), (0, "SHOWNHIDDENHIDDEN"), err)
 
 
+class Programs(ControlCase):
+    """A program that answers imports what lies beside it."""
+
+    PLANT = ("mkdir json; echo 'import os; open(\"../escaped\", \"w\"); os._exit(1)' >json/__init__.py; cat secret")
+
+    def put_program(self, path):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("#!/usr/bin/python3\nimport json\nprint(json.dumps({'answer': 'yes'}))\n")
+        os.chmod(path, 0o700)
+
+    def run_with(self, path):
+        return self.sluice("sh", "-c", self.PLANT, options=["--prompt", "exec:" + path],
+                           policy="{base}allow all {dir}\nask read {dir}/secret\n")
+
+    @case
+    def a_program_may_not_lie_where_the_command_makes_files(self):
+        link = os.path.join(self.root, "link")
+        os.symlink(os.path.join(self.dir, "prompt"), link)
+        self.put_program(os.path.join(self.dir, "prompt"))
+        for path in (os.path.join(self.dir, "prompt"), link):
+            r = self.run_with(path)
+            self.assertEqual((r.status, r.out), (125, ""), r)
+            self.assertIn("may make files beside it", r.err)
+        self.assertFalse(os.path.exists(os.path.join(self.root, "escaped")))
+
+    @case
+    def elsewhere_it_answers(self):
+        self.put_program(os.path.join(self.root, "prompt"))
+        r = self.run_with(os.path.join(self.root, "prompt"))
+        self.assertEqual((r.status, r.out), (0, "S3CRET"), r)
+
+    @case
+    def it_may_where_a_rule_refuses_that(self):
+        os.mkdir(os.path.join(self.dir, "tools"))
+        self.put_program(os.path.join(self.dir, "tools/prompt"))
+        r = self.sluice("sh", "-c", "cat secret", policy="{base}allow all {dir}\nask read {dir}/secret\n",
+                        options=["--prompt", "exec:%s/tools/prompt" % self.dir, "--never", "w:%s/tools" % self.dir])
+        self.assertEqual((r.status, r.out), (0, "S3CRET"), r)
+
+    @case
+    def control_natively_it_imports_what_is_there(self):
+        self.put_program(os.path.join(self.dir, "prompt"))
+        r = self.native("sh", "-c", self.PLANT + "; ./prompt")
+        self.assertNotIn("yes", r.out)
+        self.assertTrue(os.path.exists(os.path.join(self.root, "escaped")), r)
+
+
 class Later(ControlCase):
     """A rule is added when it is too late to be kept, or while a move waits."""
 

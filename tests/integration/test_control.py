@@ -435,7 +435,7 @@ class Programs(ControlCase):
         body = "echo '{\"answer\":\"no\"}'"
         script = "echo '#!/bin/sh' >%s/prompt; rm -f %s/prompt; cat secret" % (self.root, self.root)
         r = self.sluice("sh", "-c", script, options=["--prompt", self.program_that(body)],
-                        policy=ASKING + "allow all %s\n" % self.root)
+                        policy=ASKING + "allow write,delete,meta %s\n" % self.root)
         self.assertEqual(r.out, "", r)
         with open(os.path.join(self.root, "prompt"), encoding="utf-8") as f:
             self.assertEqual(f.read(), "#!/bin/sh\n" + body)
