@@ -339,10 +339,11 @@ static int start(struct run *run)
 	return 0;
 }
 
-/* Where clients find this run. Only --prompt socket can't do without. */
+/* Where clients find this run. Only --prompt socket can't do without. A run that decides nothing, as one below another
+ * sluice, has nothing to say. */
 static int open_control(struct run *run)
 {
-	int r = control_new(&run->control);
+	int r = can_supervise(&run->features) ? control_new(&run->control) : 0;
 
 	if (r == 0 || run->options->prompt != PROMPT_SOCKET)
 		return 0;
@@ -454,7 +455,7 @@ static int run_all(struct run *run, int *ret_wstatus)
 			strerror(-r));
 		return EXIT_NOT_STARTED;
 	}
-	if (open_control(run) < 0 || load(run) < 0 || watchers(run) < 0)
+	if (load(run) < 0 || open_control(run) < 0 || watchers(run) < 0)
 		return EXIT_NOT_STARTED;
 	if (check_gate(run) < 0)
 		return EXIT_NOT_STARTED;

@@ -132,7 +132,7 @@ struct json_object *protocol_parse_long(const char *s, size_t len)
 	struct json_tokener *t = json_tokener_new_ex(8);
 	struct json_object *o = NULL;
 
-	while (len && strchr(" \t\r\n", s[len - 1]))
+	while (len && s[len - 1] && strchr(" \t\r\n", s[len - 1]))
 		len--;
 	if (t && len && len < INT_MAX && !memchr(s, '\0', len)) {
 		json_tokener_set_flags(t, JSON_TOKENER_STRICT);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The control socket of a run, sluice-protocol(7): questions and answers, rules, status.
  *
- * control_new on the leader thread before the policy is loaded, so that the directory is there to be
- * protected; control_start once the run is on. It serves on a thread of its own, which is not confined and
+ * control_new on the leader thread; policies protect the directory whether it is there or not.
+ * control_start once the run is on. It serves on a thread of its own, which is not confined and
  * never waits for a client. What a client may cost is bounded: CLIENTS_MAX of them, buffers of a fixed size,
  * no event is made for one that does not read, and one that has not read for STUCK_MS is dropped.
  */
