@@ -258,46 +258,73 @@ static size_t join(char *out, const char *dir, size_t dir_len, const char *rest,
 	return n;
 }
 
+/* Resolve the first CUT bytes of path[WHICH] as a directory. */
+static int try_prefix(struct request *q, unsigned which, size_t cut)
+{
+	struct path_arg *p = &q->path[which];
+	size_t len = p->len;
+	char kept = p->bytes[cut];
+	int r;
+
+	resolved_done(&q->at[which]);
+	p->bytes[cut] = '\0';
+	p->len = cut;
+	r = request_resolve(q, which, RESOLVE_FOLLOW);
+	p->bytes[cut] = kept;
+	p->len = len;
+	return r;
+}
+
+enum { NEAR = 3 };
+
+/* The longest part of path[WHICH] that ends in a slash and can be resolved, now in at[WHICH]; 0: none. Most names
+ * lack their last components only; beyond those the place is found by halves, so that thousands cost little. */
+static size_t resolve_prefix(struct request *q, unsigned which)
+{
+	const struct path_arg *p = &q->path[which];
+	uint16_t cuts[PATH_MAX / 2 + 1];
+	int n = 0, found = -1, failed;
+
+	for (size_t i = 1; i < p->len; i++)
+		if (p->bytes[i - 1] == '/' && p->bytes[i] != '/')
+			cuts[n++] = (uint16_t)i;
+	for (failed = n; failed > 0 && failed > n - NEAR; failed--)
+		if (try_prefix(q, which, cuts[failed - 1]) == 0)
+			return cuts[failed - 1];
+	while (failed - found > 1) {
+		int middle = found + (failed - found) / 2;
+
+		if (try_prefix(q, which, cuts[middle]) == 0)
+			found = middle;
+		else
+			failed = middle;
+	}
+	return found >= 0 && try_prefix(q, which, cuts[found]) == 0 ? cuts[found] : 0;
+}
+
 /* The canonical name of path[WHICH], which can't be resolved: of the longest part that can be, and the rest.
  * The request is not needed for anything else any more, so its own room is used. Its length, or 0. */
 static size_t name_in_vain(struct request *q, unsigned which, bool follow, char out[NAME_BYTES])
 {
-	struct path_arg *p = &q->path[which];
+	const struct path_arg *p = &q->path[which];
 	struct resolved *at = &q->at[which];
-	size_t len = p->len, cut = len;
+	size_t cut;
 	int r;
 
 	resolved_done(at);
 	r = request_resolve(q, which, RESOLVE_PARENT | (follow ? RESOLVE_FOLLOW : 0));
 	if (r == 0 && at->name_len)
 		return join(out, at->name, at->name_len, "", 0);
-	for (;;) {
-		char kept;
-
-		while (cut > 0 && p->bytes[cut - 1] == '/')
-			cut--;
-		while (cut > 0 && p->bytes[cut - 1] != '/')
-			cut--;
-		resolved_done(at);
-		if (cut == 0)
-			break;
-		kept = p->bytes[cut];
-		p->bytes[cut] = '\0';
-		p->len = cut;
-		r = request_resolve(q, which, RESOLVE_FOLLOW);
-		p->bytes[cut] = kept;
-		p->len = len;
-		if (r == 0)
-			return at->unnamed ? 0 : join(out, at->name, at->name_len, p->bytes + cut, len - cut);
-		if (r == -ESRCH)
-			return 0;
-	}
+	cut = resolve_prefix(q, which);
+	if (cut)
+		return at->unnamed ? 0 : join(out, at->name, at->name_len, p->bytes + cut, p->len - cut);
+	resolved_done(at);
 	if (p->bytes[0] == '/')
-		return join(out, "/", 1, p->bytes, len);
+		return join(out, "/", 1, p->bytes, p->len);
 	/* Relative to a directory that has a name, whatever is beneath. */
 	if (request_resolve_fd(q, which, p->dirfd) < 0 || at->unnamed)
 		return 0;
-	return join(out, at->name, at->name_len, p->bytes, len);
+	return join(out, at->name, at->name_len, p->bytes, p->len);
 }
 
 void request_observe_failed(struct request *q, int err, enum observed_reply reply)
