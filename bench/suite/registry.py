@@ -27,6 +27,9 @@ SETS = {
 }
 
 
+assert not set(SETS) & set(NAMES), "a name is a set or a benchmark"
+
+
 def choose(words):
     """Benchmarks by names and sets, each once, in our order. ValueError with what is wrong."""
     wanted = set()
