@@ -295,8 +295,9 @@ static int compare_named(const void *a, const void *b)
 	return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-/* The objects that the first plan knows stay known, whatever lies under their names by now. */
-static int merge_named(struct plan *plan, const struct plan *base)
+/* The objects that the first plan knows stay known, whatever lies under their names by now. Those of the plan
+ * before, LAST or NULL, are held open already. */
+static int merge_named(struct plan *plan, const struct plan *base, const struct plan *last)
 {
 	struct named_object *all = malloc((plan->n_named + base->n_named + 1) * sizeof(*all));
 	size_t n = 0;
@@ -314,7 +315,8 @@ static int merge_named(struct plan *plan, const struct plan *base)
 			free(plan->named[i].path);
 			continue;
 		}
-		plan_pin(&plan->named[i]);
+		if (!last || !plan_named(last, plan->named[i].dev, plan->named[i].ino))
+			plan_pin(&plan->named[i]);
 		all[n++] = plan->named[i];
 	}
 	qsort(all, n, sizeof(*all), compare_named);
@@ -420,7 +422,7 @@ static int renew(struct runtime *rt, unsigned checked, struct text *notes, struc
 	if (r == 0) {
 		take_grants(g->plan, rt->base->plan);
 		judge_what_is_seen(g->plan, c.strict);
-		r = merge_named(g->plan, rt->base->plan);
+		r = merge_named(g->plan, rt->base->plan, rt->newest ? rt->newest->plan : NULL);
 	}
 	text_done(&ignored);
 	if (r < 0) {

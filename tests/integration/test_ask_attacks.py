@@ -228,6 +228,18 @@ class Later(ControlCase):
                 self.assertIn("does not watch names", added.stderr)
                 os.rename(os.path.join(self.dir, "e"), os.path.join(self.dir, "d"))
 
+    @case
+    def each_rule_more_costs_one_descriptor(self):
+        process, _ = self.begin("while ! [ -e go ]; do sleep 0.05; done", policy="{base}allow all {dir}\n", prompt="none")
+        before = len(os.listdir("/proc/%d/fd" % process.pid))
+        for i in range(20):
+            self.put("f%d" % i)
+            added = self.command("rule", "add", str(process.pid), "deny", "read", "%s/f%d" % (self.dir, i))
+            self.assertEqual(added.returncode, 0, added)
+        self.assertLessEqual(len(os.listdir("/proc/%d/fd" % process.pid)), before + 25)
+        self.put("go")
+        self.assertEqual(self.output(process)[0], 0)
+
     MOVING = ("/usr/bin/python3 -c \"import os; os.rename('k', 'l')\"; cat l",
               "{base}allow all {dir}\nask delete {dir}/k {dir}/l\n")
 
