@@ -682,7 +682,7 @@ class Rules(ControlCase):
 
     @case
     def the_command_cant_change_its_rules(self):
-        process, _ = self.begin("%s rule add allow read %s/no; %s rule list; %s ps; cat no/file"
+        process, _ = self.begin("sleep 0.5; %s rule add allow read %s/no; %s rule list; %s ps; cat no/file"
                                 % (SLUICE, self.dir, SLUICE, SLUICE),
                                 policy="allow all /\ndeny read {dir}/no\n", prompt="none")
         self.put("no/file", "HOLE")
