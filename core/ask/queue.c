@@ -2,8 +2,8 @@
  * The questions that wait, and how they end.
  *
  * What the target can do to the user's attention is bounded: identical questions are one, names of one
- * directory become one, past GROUPS_MAX different ones that wait, or faster than one a second, every further
- * one is refused at once and counted. Callbacks run without the lock.
+ * directory become one, past GROUPS_MAX different ones that wait, or faster than one a second, each further
+ * one on a terminal is refused at once and counted. Callbacks run without the lock.
  */
 #include "core/ask/queue.h"
 #include "core/ask/prompt.h"
@@ -499,6 +499,9 @@ static bool take_token(struct asker *a)
 {
 	int64_t now = ask_now_ms(), n = (now - a->refilled_ms) / REFILL_MS;
 
+	/* A program, or what is behind the socket, may well answer a hundred a second. */
+	if (a->config.front != ASK_TERMINAL)
+		return true;
 	if (n > 0) {
 		a->tokens = a->tokens + n > TOKENS_MAX ? TOKENS_MAX : (unsigned)(a->tokens + n);
 		a->refilled_ms += n * REFILL_MS;

@@ -325,7 +325,7 @@ class Liars(ControlCase):
     def clients_that_read_nothing_or_die_hold_nobody_up(self):
         for n in range(20):
             self.put("s%d/secret" % n, "S")
-        process, path = self.begin("for r in 1 2; do for i in $(seq 0 19); do cat s$i/secret; done; done",
+        process, path = self.begin("for r in 1 2 3 4 5; do for i in $(seq 0 19); do cat s$i/secret; done; done",
                                    policy="{base}allow all {dir}\nask read **/secret\n")
         slow = self.client(path, attach=False)
         for _ in range(300):
@@ -336,9 +336,9 @@ class Liars(ControlCase):
         dead.close()
         c = self.client(path)
         began = time.monotonic()
-        for _ in range(40):
+        for _ in range(100):
             self.assertEqual(c.answer(c.until("question"), "yes")["type"], "ok")
-        self.assertEqual(self.output(process)[:2], (0, "S" * 40))
+        self.assertEqual(self.output(process)[:2], (0, "S" * 100))
         self.assertLess(time.monotonic() - began, 20)
 
     @case
