@@ -2,8 +2,8 @@
  * The questions that wait, and how they end.
  *
  * What the target can do to the user's attention is bounded: identical questions are one, names of one
- * directory become one, past GROUPS_MAX different ones that wait, or faster than one a second, each further
- * one on a terminal is refused at once and counted. Callbacks run without the lock.
+ * directory become one, past GROUPS_MAX different ones that wait every further one is refused at once and
+ * counted, and so is, on a terminal, what comes faster than one a second. Callbacks run without the lock.
  */
 #include "core/ask/queue.h"
 #include "core/ask/prompt.h"
