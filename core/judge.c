@@ -128,9 +128,22 @@ int request_next_ask(struct request *q, unsigned from)
 	return -1;
 }
 
+/* Before ABI 3 Landlock knows nothing of truncation. An open for writing is bound by the right to write, but not
+ * one with access mode 0 or 3; and openat2 has its flags in memory, where they may become such. */
+static bool may_truncate_unbound(const struct request *q)
+{
+	uint64_t mode = q->open_flags & O_ACCMODE;
+
+	if (q->call->class == CALL_TRUNCATE || q->call->nr == SYS_openat2)
+		return true;
+	return q->call->class == CALL_OPEN && (q->open_flags & O_TRUNC) && mode != O_WRONLY && mode != O_RDWR;
+}
+
 bool request_is_bounded(const struct request *q)
 {
 	if (!q->sup->landlock || q->rules->loosened)
+		return false;
+	if (!(q->rules->plan->handled_fs & LL_TRUNCATE) && may_truncate_unbound(q))
 		return false;
 	if (q->call->class != CALL_OPEN || !q->rules->plan->loose_reads)
 		return true;
