@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` puts where Debian would put it.
-set_property(SOURCE ${CMAKE_SOURCE_DIR}/core/policy_load.c ${CMAKE_SOURCE_DIR}/core/gate.c TARGET_DIRECTORY sluice_core
+set_property(SOURCE ${CMAKE_SOURCE_DIR}/core/policy_load.c TARGET_DIRECTORY sluice_core
              APPEND PROPERTY COMPILE_DEFINITIONS SLUICE_BUILD_DIR="${CMAKE_BINARY_DIR}")
 
 install(TARGETS sluice RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

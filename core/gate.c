@@ -4,10 +4,12 @@
  * supervisor after all.
  */
 #include "core/gate.h"
+#include "core/cleanup.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,18 +49,24 @@ int gate_check(const struct plan *plan, bool recording, bool privileged, struct 
 
 bool gate_find_library(char *buf, size_t size)
 {
-	char exe[PATH_MAX];
+	char exe[PATH_MAX], path[PATH_MAX + 128];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	char *slash;
-	int len;
 
 	exe[n > 0 ? n : 0] = '\0';
 	slash = strrchr(exe, '/');
-	if (slash && strncmp(exe, SLUICE_BUILD_DIR "/", sizeof(SLUICE_BUILD_DIR)) == 0) {
-		*slash = '\0';
-		len = snprintf(buf, size, "%s/" LIBRARY, exe);
-	} else {
-		len = snprintf(buf, size, SLUICE_GATE_DIR "/" LIBRARY);
+	if (!slash)
+		return false;
+	*slash = '\0';
+	for (unsigned i = 0; i < 2; i++) {
+		_cleanup_free_ char *real = NULL;
+
+		snprintf(path, sizeof(path), i == 0 ? "%s/" LIBRARY : "%s/../" SLUICE_GATE_LIBDIR "/" LIBRARY, exe);
+		real = realpath(path, NULL);
+		if (real && strlen(real) < size && access(real, R_OK) == 0) {
+			strcpy(buf, real);
+			return true;
+		}
 	}
-	return len > 0 && (size_t)len < size && access(buf, R_OK) == 0;
+	return false;
 }
