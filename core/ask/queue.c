@@ -2,7 +2,7 @@
  * The questions that wait, and how they end.
  *
  * What the target can do to the user's attention is bounded: identical questions are one, names of one
- * directory become one, past GROUPS_MAX different ones that wait every further one is refused at once and
+ * directory become one (group.c), past GROUPS_MAX different ones that wait every further one is refused at once and
  * counted, and so is, on a terminal, what comes faster than one a second. Callbacks run without the lock.
  */
 #include "core/ask/queue.h"
@@ -50,85 +50,7 @@ static void tell(const struct asker *a)
 		a->config.changed(a->config.ctx);
 }
 
-static bool same_words(const char *x, const char *y)
-{
-	return x == y || (x && y && strcmp(x, y) == 0);
-}
-
-/* ---- groups ---- */
-
-static void group_free(struct group *g)
-{
-	if (!g)
-		return;
-	for (size_t i = 0; i < g->n_paths; i++)
-		free(g->paths[i]);
-	free(g->paths);
-	free(g->objects);
-	free((void *)(uintptr_t)g->q.exe);
-	free((void *)(uintptr_t)g->q.argv);
-	free((void *)(uintptr_t)g->q.ancestors);
-	free(g->near);
-	free(g);
-}
-
-/* The name in Q. */
-static bool add_path(struct group *g, const struct question *q)
-{
-	char **grown = realloc(g->paths, (g->n_paths + 1) * sizeof(*grown));
-	struct object *objects;
-	char *copy;
-
-	if (!grown)
-		return false;
-	g->paths = grown;
-	objects = realloc(g->objects, (g->n_paths + 1) * sizeof(*objects));
-	if (!objects)
-		return false;
-	g->objects = objects;
-	copy = strndup(q->path, q->path_len);
-	if (!copy)
-		return false;
-	g->objects[g->n_paths] = (struct object){q->dev, q->ino};
-	g->paths[g->n_paths++] = copy;
-	return true;
-}
-
-static bool is_path(const struct group *g, size_t i, const char *path, size_t len)
-{
-	return strlen(g->paths[i]) == len && memcmp(g->paths[i], path, len) == 0;
-}
-
-/* Is the very object that Q is about asked about? Another one that took its name since is another question:
- * the user was shown what the first is, and an answer hands over what waits. */
-static bool has_object(const struct group *g, const struct question *q)
-{
-	for (size_t i = 0; i < g->n_paths; i++)
-		if (is_path(g, i, q->path, q->path_len) && g->objects[i].dev == q->dev &&
-		    g->objects[i].ino == q->ino)
-			return true;
-	return false;
-}
-
-/* The directory that an answer to Q may be stretched to; malloc'ed, or NULL: nothing so wide as the home
- * directory. */
-static char *near_of(const struct asker *a, const struct question *q)
-{
-	const char *home = a->config.home;
-	size_t len = q->path_len, home_len = home ? strlen(home) : 0;
-
-	if (!q->rule || !len || q->path[0] != '/' || memchr(q->path, '\0', len))
-		return NULL;
-	if (!q->is_dir)
-		while (len > 1 && q->path[len - 1] != '/')
-			len--;
-	if (!q->is_dir && len > 1)
-		len--;
-	if (len <= 1 || (home && home_len >= len && memcmp(home, q->path, len) == 0 &&
-			 (home_len == len || home[len] == '/')))
-		return NULL;
-	return strndup(q->path, len);
-}
+/* ---- groups in the queue ---- */
 
 static struct group *group_new(struct asker *a, const struct question *q, bool folded)
 {
@@ -140,9 +62,9 @@ static struct group *group_new(struct asker *a, const struct question *q, bool f
 	g->q.exe = q->exe ? strdup(q->exe) : NULL;
 	g->q.argv = q->argv ? strdup(q->argv) : NULL;
 	g->q.ancestors = q->ancestors ? strdup(q->ancestors) : NULL;
-	g->near = near_of(a, q);
+	g->near = question_near(q, a->config.home);
 	g->folded = folded;
-	if (!add_path(g, q) || (q->exe && !g->q.exe) || (q->argv && !g->q.argv) ||
+	if (!group_add_path(g, q) || (q->exe && !g->q.exe) || (q->argv && !g->q.argv) ||
 	    getrandom(&g->nonce, sizeof(g->nonce), 0) != sizeof(g->nonce)) {
 		group_free(g);
 		return NULL;
@@ -370,23 +292,6 @@ int queue_settle(struct asker *a, struct group *g, const struct ask_reply *reply
 	return 0;
 }
 
-unsigned queue_offered(const struct asker *a, const struct group *g)
-{
-	struct text line = {0};
-	unsigned offered = 0;
-
-	if (!g->folded || g->n_paths <= ASK_NAMES_MAX)
-		offered |= 1u << SCOPE_ONCE;
-	if (!g->folded)
-		offered |= 1u << SCOPE_RUN;
-	if (g->near)
-		offered |= 1u << SCOPE_DIR;
-	if (!g->folded && answers_line(a->answers, &line, &g->q, true))
-		offered |= 1u << SCOPE_ALWAYS;
-	text_done(&line);
-	return offered;
-}
-
 /* Under the lock: may REPLY be given to G? */
 static int check_reply(const struct asker *a, const struct group *g, const struct ask_reply *reply)
 {
@@ -482,19 +387,6 @@ bool ask_is_known(struct asker *a, const struct question *q, bool *ret_yes)
 	return found;
 }
 
-/* A yes is for the program that the user saw: another's question is another one. */
-static bool is_kin(const struct question *x, const struct question *y)
-{
-	return x->op == y->op && same_words(x->exe, y->exe);
-}
-
-/* May Q be one of the names that are asked about with G? */
-static bool is_neighbour(const struct group *g, const struct question *q, const char *near)
-{
-	return near && g->near && !q->is_dir && !g->q.is_dir && is_kin(&g->q, q) && g->q.rule == q->rule &&
-	       strcmp(g->near, near) == 0;
-}
-
 static bool take_token(struct asker *a)
 {
 	int64_t now = ask_now_ms(), n = (now - a->refilled_ms) / REFILL_MS;
@@ -520,7 +412,7 @@ static bool fold_into(struct asker *a, struct group *to, struct group *from)
 		.seq = ++a->last_seq, .question = from->number, .q = from->q, .answer = ANSWER_GONE};
 
 	remember_past(a, &gone);
-	if (!add_path(to, &from->q))
+	if (!group_add_path(to, &from->q))
 		return false;
 	while (*end)
 		end = &(*end)->next;
@@ -538,17 +430,17 @@ static bool fold_into(struct asker *a, struct group *to, struct group *from)
 /* Under the lock: the group of the directory that Q joins, or NULL. */
 static struct group *fold(struct asker *a, const struct question *q)
 {
-	_cleanup_free_ char *near = near_of(a, q);
+	_cleanup_free_ char *near = question_near(q, a->config.home);
 	struct group *folded = NULL;
 	unsigned n = 1;
 
 	if (!near)
 		return NULL;
 	for (struct group *g = a->queue; g; g = g->next) {
-		if (g->shown || g->busy || !is_neighbour(g, q, near))
+		if (g->shown || g->busy || !group_is_neighbour(g, q, near))
 			continue;
 		if (g->folded && g->n_paths < PATHS_MAX)
-			return add_path(g, q) ? g : NULL;
+			return group_add_path(g, q) ? g : NULL;
 		n += !g->folded;
 	}
 	if (n < FOLD_AT)
@@ -556,7 +448,7 @@ static struct group *fold(struct asker *a, const struct question *q)
 	folded = group_new(a, q, true);
 	for (struct group *g = folded ? a->queue : NULL, *next; g; g = next) {
 		next = g->next;
-		if (g != folded && !g->folded && !g->shown && !g->busy && is_neighbour(g, q, near))
+		if (g != folded && !g->folded && !g->shown && !g->busy && group_is_neighbour(g, q, near))
 			fold_into(a, folded, g);
 	}
 	return folded;
@@ -569,7 +461,7 @@ static bool enqueue(struct asker *a, const struct question *q, struct waiter *w)
 
 	if (a->n_waiters >= WAITERS_MAX || (a->config.most_waiting && a->n_waiters >= a->config.most_waiting))
 		return false;
-	while (g && (g->busy || !is_kin(&g->q, q) || !has_object(g, q)))
+	while (g && (g->busy || !question_is_kin(&g->q, q) || !group_has_object(g, q)))
 		g = g->next;
 	if (!g)
 		g = fold(a, q);
@@ -688,113 +580,6 @@ void ask_again(struct asker *a)
 	}
 	pthread_mutex_unlock(&a->lock);
 	announce(a, &out);
-}
-
-/* ---- looking ---- */
-
-void queue_view(struct asker *a, const struct group *g, const char **names, struct text *lines,
-		struct ask_view *ret)
-{
-	size_t skip = g->folded ? strlen(g->near) + 1 : 0, no_line;
-
-	*ret = (struct ask_view){
-		.number = g->number,
-		.nonce = g->nonce,
-		.q = g->q,
-		.dir = g->folded ? g->near : NULL,
-		.names = names,
-		.n_paths = (unsigned)g->n_paths,
-		.offered = queue_offered(a, g),
-		.left_ms = queue_deadline(a, g) - ask_now_ms(),
-		.near = g->near,
-	};
-	for (size_t i = 0; g->folded && i < g->n_paths && i < ASK_NAMES_MAX; i++)
-		names[ret->n_names++] = g->paths[i] + skip;
-	text_reset(lines);
-	if (!(ret->offered & 1u << SCOPE_ALWAYS) || !answers_line(a->answers, lines, &g->q, true))
-		return;
-	text_add(lines, "", 1);
-	no_line = lines->len;
-	if (!answers_line(a->answers, lines, &g->q, false))
-		return;
-	ret->yes_line = lines->data;
-	ret->no_line = lines->data + no_line;
-}
-
-/* A view that stays valid without the lock. */
-struct copy {
-	struct group *g;
-	struct ask_view v;
-	const char *names[ASK_NAMES_MAX];
-	struct text lines;
-};
-
-/* Under the lock: copies of the views above AFTER, each with a reference; *RET is malloc'ed. Strings of a
- * group stay where they are, the array of its names does not. */
-static size_t copy_views(struct asker *a, uint64_t after, struct copy **ret)
-{
-	struct copy *copies = calloc(a->n_groups + 1, sizeof(*copies));
-	size_t n = 0;
-
-	for (struct group *g = copies ? a->queue : NULL; g; g = g->next) {
-		if (g->number <= after)
-			continue;
-		queue_view(a, g, copies[n].names, &copies[n].lines, &copies[n].v);
-		copies[n++].g = g;
-		g->refs++;
-	}
-	*ret = copies;
-	return n;
-}
-
-void ask_each(struct asker *a, uint64_t after, void (*each)(void *ctx, const struct ask_view *v), void *ctx)
-{
-	struct copy *copies;
-	size_t n;
-
-	pthread_mutex_lock(&a->lock);
-	n = copy_views(a, after, &copies);
-	pthread_mutex_unlock(&a->lock);
-	/* Who shows a question looks up names of users, which may take long; workers take the lock. */
-	for (size_t i = 0; i < n; i++) {
-		each(ctx, &copies[i].v);
-		text_done(&copies[i].lines);
-		queue_unref(a, copies[i].g);
-	}
-	free(copies);
-}
-
-uint64_t ask_each_decision(struct asker *a, uint64_t after, void (*each)(void *ctx, const struct decision *d),
-			   void *ctx)
-{
-	uint64_t first = after + 1, lost = 0;
-
-	pthread_mutex_lock(&a->lock);
-	if (a->last_seq > DECISIONS_MAX && first <= a->last_seq - DECISIONS_MAX) {
-		lost = a->last_seq - DECISIONS_MAX + 1 - first;
-		first += lost;
-	}
-	for (uint64_t seq = first; seq <= a->last_seq; seq++)
-		each(ctx, &a->past[seq % DECISIONS_MAX].d);
-	pthread_mutex_unlock(&a->lock);
-	return lost;
-}
-
-void ask_each_answer(struct asker *a, void (*each)(void *ctx, unsigned number, const char *line), void *ctx)
-{
-	pthread_mutex_lock(&a->lock);
-	answers_each(a->answers, each, ctx);
-	pthread_mutex_unlock(&a->lock);
-}
-
-int ask_forget(struct asker *a, unsigned number)
-{
-	int r;
-
-	pthread_mutex_lock(&a->lock);
-	r = answers_forget(a->answers, number);
-	pthread_mutex_unlock(&a->lock);
-	return r;
 }
 
 void ask_set_clients(struct asker *a, unsigned n)

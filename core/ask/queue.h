@@ -7,7 +7,7 @@
  *	               \-> folded into the one for its directory
  *
  * A group lives as long as somebody holds a reference: the queue, a dialogue, a program that was run for it.
- *What is under the lock may be read without it only by who was the last to change it.
+ * What is under the lock may be read without it only by who was the last to change it.
  */
 #pragma once
 #include "core/ask/answers.h"
@@ -93,6 +93,20 @@ struct asker {
 	struct asker_stats stats;
 };
 
+/* group.c. Under the lock of the queue where G may be seen by others. */
+void group_free(struct group *g);
+/* The name in Q and what is there. False: no memory. */
+bool group_add_path(struct group *g, const struct question *q);
+/* Is the very object that Q is about asked about? Another one that took its name since is another question:
+ * the user was shown what the first is, and an answer hands over what waits. */
+bool group_has_object(const struct group *g, const struct question *q);
+/* May Q be one of the names that are asked about with G? NEAR is question_near() of Q. */
+bool group_is_neighbour(const struct group *g, const struct question *q, const char *near);
+/* A yes is for the program that the user saw: another's question is another one. */
+bool question_is_kin(const struct question *x, const struct question *y);
+/* The directory that an answer to Q may be stretched to; malloc'ed, or NULL: nothing so wide as HOME. */
+char *question_near(const struct question *q, const char *home);
+
 /* Take out the wake-up that came. */
 void ask_clear_wake(const struct asker *a);
 
@@ -101,7 +115,7 @@ struct group *queue_next(struct asker *a);
 void queue_unref(struct asker *a, struct group *g);
 /* Answer G: 0, or -ENOENT if it is settled. */
 int queue_settle(struct asker *a, struct group *g, const struct ask_reply *reply);
-/* What front ends show of it. Under the lock. */
+/* views.c: what front ends show of it. Under the lock. */
 void queue_view(struct asker *a, const struct group *g, const char **names, struct text *lines,
 		struct ask_view *ret);
 unsigned queue_offered(const struct asker *a, const struct group *g);
