@@ -7,14 +7,14 @@ import unittest
 
 from harness import LAYERS, SluiceCase, case
 
-POLICY = "{base}\nallow rw {dir}/work\n"
+POLICY = "{base}\nallow rw {dir}/mine\n"
 # The supervisor alone can tell these from their neighbours.
 SUPERVISED = POLICY + "allow rw {dir}/*.open\n"
 
 # Opens of every kind through libc, and what came of them.
 OPENS = r"""
 import os, stat
-os.chdir("work")
+os.chdir("mine")
 os.umask(0o027)
 here = os.open(".", os.O_RDONLY)
 def report(what, *how, **where):
@@ -45,11 +45,11 @@ report("tmpfile", ".", os.O_TMPFILE | os.O_RDWR, 0o640)
 class Gate(SluiceCase):
     def setUp(self):
         super().setUp()
-        os.mkdir(os.path.join(self.dir, "work"))
-        self.file = self.put("work/file", "text\n")
-        os.symlink("file", os.path.join(self.dir, "work/link"))
-        os.symlink("none", os.path.join(self.dir, "work/dangling"))
-        os.mkdir(os.path.join(self.dir, "work/dir"))
+        os.mkdir(os.path.join(self.dir, "mine"))
+        self.file = self.put("mine/file", "text\n")
+        os.symlink("file", os.path.join(self.dir, "mine/link"))
+        os.symlink("none", os.path.join(self.dir, "mine/dangling"))
+        os.mkdir(os.path.join(self.dir, "mine/dir"))
         self.closed = self.put("closed", "SECRET\n")
 
     def with_gate(self, *argv, policy=POLICY, gate="on", options=(), **how):
@@ -75,8 +75,8 @@ class Gate(SluiceCase):
         self.assert_status(without, 0)
         self.assertIn("file 0 ", without.out)
         self.assertIn("errno 13", without.out)
-        os.unlink(os.path.join(self.dir, "work/made"))
-        self.put("work/file", "text\n")
+        os.unlink(os.path.join(self.dir, "mine/made"))
+        self.put("mine/file", "text\n")
         self.assertEqual(without_numbers(without.out), without_numbers(self.with_gate("/usr/bin/python3", "-c", OPENS).out))
 
     @case
@@ -103,7 +103,7 @@ class Gate(SluiceCase):
         self.assertIn("SECRET", native)
         self.assertTrue(os.path.exists(planted))
         os.unlink(planted)
-        for policy in (POLICY, SUPERVISED, POLICY + "never read {dir}/work/file\n"):
+        for policy in (POLICY, SUPERVISED, POLICY + "never read {dir}/mine/file\n"):
             result = self.with_gate(*argv, policy=policy)
             self.assert_status(result, 0)
             self.assertNotIn("SECRET", result.out)
