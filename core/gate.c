@@ -35,7 +35,7 @@ int gate_check(const struct plan *plan, bool recording, bool privileged, struct 
 					 "only the supervisor can keep: see the rules that `sluice explain --plan` "
 					 "marks \"supervisor\"");
 	if (privileged && plan_in_baseline(plan, LL_READ_FILE, somebodys, strlen(somebodys), 0, 0))
-		return refuse(ret_error, "as root this policy shows the environment of every process: refuse "
+		return refuse(ret_error, "with root's rights this policy shows the environment of every process: refuse "
 					 "\"read /proc/[0-9]*/**\", or start it as an ordinary user");
 	if (!gate_find_library(path, sizeof(path)))
 		return refuse(ret_error, "its library " LIBRARY " is not installed");

@@ -19,6 +19,7 @@
 #include "core/resolve_literal.h"
 #include "core/supervisor.h"
 #include "core/sys.h"
+#include "core/target/creds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,7 +174,7 @@ static int load(struct run *run)
 		.landlock_abi = o->policy.emulate ? 0 : run->features.landlock_abi,
 		.supervisor = can_supervise(&run->features),
 		.unsupervised = why_unsupervised(&run->features),
-		.ptrace_exec = run->features.ptrace, .privileged = geteuid() == 0,
+		.ptrace_exec = run->features.ptrace, .privileged = creds_privileged(),
 		.record = o->record || o->listener, .record_stat = o->record_stat,
 	};
 	if (policy_plan(run->policy, &run->caps, &run->plan, &error) < 0) {
@@ -223,7 +224,9 @@ static int watchers(struct run *run)
 	const struct run_options *o = run->options;
 	struct observer_config observer = {
 		.policy = run->policy, .plan = run->plan, .record_path = o->record, .stats_path = o->stats,
-		.listener = o->listener, .listener_ctx = o->ctx, .looks = o->record_stat, .tmpdir = run->tmpdir, .run_name = o->name, .argv = o->argv, .verbose = o->verbose, .quiet = o->quiet,
+		.listener = o->listener, .listener_ctx = o->ctx, .looks = o->record_stat,
+		.tmpdir = run->tmpdir, .run_name = o->name, .argv = o->argv, .verbose = o->verbose,
+		.quiet = o->quiet,
 	};
 	struct asker_config asker = {
 		.timeout_s = o->prompt_timeout_s, .front = fronts[o->prompt], .program = o->prompt_program,
@@ -307,7 +310,8 @@ static int start(struct run *run)
 		.argv = o->argv, .envp = run->envp, .plan = run->plan, .features = &run->features,
 		.allowed_calls = policy_allowed_calls(run->policy),
 		.supervise = can_supervise(&run->features), .gate = o->gate,
-		.may_execute = run->plan->exec_checked ? may_execute : NULL, .die_by_ptrace = o->die_by_ptrace, .confined_main = start_workers, .ctx = run,
+		.may_execute = run->plan->exec_checked ? may_execute : NULL,
+		.die_by_ptrace = o->die_by_ptrace, .confined_main = start_workers, .ctx = run,
 	};
 	struct launch_error error;
 	int r;
@@ -318,7 +322,7 @@ static int start(struct run *run)
 	run->sup = (struct supervisor){
 		.rules = &run->rules, .features = &run->features,
 		.observer = run->observer, .asker = run->asker, .landlock = run->plan->landlock_abi > 0,
-		.privileged = geteuid() == 0, .view_may_differ = view_may_differ(run->policy),
+		.privileged = creds_privileged(), .view_may_differ = view_may_differ(run->policy),
 		.wants_allowed = observer_wants_allowed(run->observer), .gate = o->gate,
 	};
 	own_ids(&run->sup);
@@ -384,7 +388,8 @@ static void collect(const struct run *run, struct run_stats *ret)
 		.notifications = pool.notifications, .continued = sup->continued, .emulated = sup->emulated,
 		.refused = sup->refused, .asked = sup->asked, .gone = pool.gone, .promotions = pool.promotions,
 		.cache_hits = sup->cache ? sup->cache->hits : 0,
-		.cache_misses = sup->cache ? sup->cache->misses : 0, .slow_jobs = pool.slow_jobs, .errors = sup->errors, .workers = pool.workers,
+		.cache_misses = sup->cache ? sup->cache->misses : 0,
+		.slow_jobs = pool.slow_jobs, .errors = sup->errors, .workers = pool.workers,
 		.supervisor_user_us = tv_us(usage.ru_utime), .supervisor_system_us = tv_us(usage.ru_stime),
 		.max_rss_kib = (uint64_t)usage.ru_maxrss, .wall_us = now_us() - run->started_us,
 	};
@@ -430,7 +435,7 @@ static int check_gate(const struct run *run)
 	struct policy_error error;
 
 	if (!run->options->gate ||
-	    gate_check(run->plan, observer_wants_allowed(run->observer), geteuid() == 0, &error) == 0)
+	    gate_check(run->plan, observer_wants_allowed(run->observer), creds_privileged(), &error) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", error.text);
 	return -EINVAL;

@@ -11,6 +11,7 @@
 #include "core/launch/landlock.h"
 #include "core/private_dir.h"
 #include "core/resolve_literal.h"
+#include "core/target/creds.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -381,7 +382,7 @@ static int load(struct explain *e, const struct arguments *a, const char *tmpdir
 	const struct plan_caps caps = {.landlock_abi = a->policy.emulate ? 0 : landlock_abi(),
 				       .supervisor = true,
 				       .lines = true,
-				       .ptrace_exec = true, .privileged = geteuid() == 0};
+				       .ptrace_exec = true, .privileged = creds_privileged()};
 	int r = policy_load(&a->policy, tmpdir, protect, &e->policy, ret_error);
 
 	if (r == 0)

@@ -17,9 +17,9 @@
 #include "core/launch/landlock.h"
 #include "core/launch/launch_impl.h"
 #include "core/sys.h"
+#include "core/target/creds.h"
 #include "gate/gate.h"
 
-#include <linux/capability.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,22 +40,6 @@ static int fail(struct launch_error *ret, int err, const char *format, ...)
 	if (err && n >= 0 && (size_t)n < sizeof(ret->text))
 		snprintf(ret->text + n, sizeof(ret->text) - (size_t)n, ": %s", strerror(err));
 	return err ? -err : -EINVAL;
-}
-
-/* May a task of this process change its ids? */
-static bool privileged(void)
-{
-	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2] = {0};
-	uid_t r, e, s;
-	gid_t gr, ge, gs;
-
-	if (getresuid(&r, &e, &s) < 0 || getresgid(&gr, &ge, &gs) < 0)
-		return true;
-	if (syscall(SYS_capget, &header, data) < 0)
-		return true;
-	return r != e || e != s || gr != ge || ge != gs || data[0].effective || data[1].effective ||
-	       data[0].permitted || data[1].permitted;
 }
 
 /* ---- the confined thread ---- */
@@ -194,7 +178,7 @@ static void build_filter(struct launch *l)
 		.allowed_calls = c->allowed_calls,
 		.supervisor = getpid(),
 		.supervise = c->supervise,
-		.trap_ids = privileged(),
+		.trap_ids = creds_privileged(),
 		.signals_scoped = c->plan->scoped & LL_SCOPE_SIGNAL,
 		.gate = c->gate ? GATE_IP : 0,
 		.refuse_untraced = is_traced(c),

@@ -5,6 +5,9 @@
 #pragma once
 #include "core/target/task.h"
 
+/* May a task that this process starts change its ids, or look where only a capability lets it? In doubt it may. */
+bool creds_privileged(void);
+
 /* Remember what this thread is. Call once per thread before creds_enter. */
 void creds_init(void);
 

@@ -3,9 +3,10 @@
 would open stays closed."""
 
 import os
+import shutil
 import subprocess
 
-from harness import PROGRAMS, SluiceCase, case
+from harness import LAYERS, PROGRAMS, SLUICE, SluiceCase, case
 
 DROP = """
 import ctypes, os, sys
@@ -16,6 +17,7 @@ for option, value in calls:
         sys.exit(77)
 os.execv("/bin/cat", ["cat", sys.argv[2]])
 """
+PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../profiles")
 POLICY = "{base}\nallow all {dir}\ndeny read **/.env\n"
 
 
@@ -50,6 +52,31 @@ class Privileged(SluiceCase):
         self.assert_status(self.native(*argv), 1)
         for policy in ("{base}\n", "{base}\nreport none\n"):
             self.assert_status(self.sluice(*argv, policy=policy), 0)
+
+    @case
+    def denies_it_to_an_ordinary_user_with_the_capability_alone(self):
+        setpriv = ["/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                   "--inh-caps", "+perfmon", "--ambient-caps", "+perfmon"]
+        if self.native(*setpriv, "true").status != 0:
+            self.skip("setpriv can't give CAP_PERFMON here")
+        os.chmod(self.root, 0o755)
+        os.chown(self.dir, 65534, 65534)
+        secret = {"SECRET": "hidden-in-environ", "HOME": self.dir}
+        outsider = self.start(setpriv[:6] + ["/bin/sleep", "60"], env=secret)
+        self.addCleanup(self.kill_session, outsider)
+        program = os.path.join(self.root, "proc_race")
+        shutil.copy(self.program("proc_race"), program)
+        argv = [program, str(outsider.pid), "hidden-in-environ"]
+        self.assert_status(self.native(*setpriv, *argv, env={"HOME": self.dir}), 1)
+        policy = self.policy("include base\nallow rx %s\n" % program)
+        os.chmod(policy, 0o644)
+        # Where that user may execute it, with its profiles beside it.
+        staged = os.path.join(self.root, "bin")
+        os.mkdir(staged)
+        shutil.copy(SLUICE, staged)
+        shutil.copytree(PROFILES, os.path.join(self.root, "share/sluice/profiles"))
+        sluice = [os.path.join(staged, "sluice"), "run", "--layers", LAYERS, "-p", policy, "--"]
+        self.assert_status(self.native(*setpriv, *sluice, *argv, env={"HOME": self.dir}), 0)
 
     @case
     def capabilities_lost_by_securebits_are_not_lent(self):
