@@ -256,6 +256,10 @@ static const struct rule *cause_of(const struct beneath *b, opset ops)
 	return b->differs_cause;
 }
 
+/* The environment, the maps and the like of processes outside of the tree: with CAP_PERFMON the kernel shows them
+ * to who may read the file, so the supervisor opens what is in /proc. (What may be executed may be read.) */
+#define SHOWS_OTHERS (OPBIT(OP_READ) | OPBIT(OP_EXEC))
+
 static int visit_dir(struct planner *p, const struct place *at, const struct node_info *node)
 {
 	opset plain = planner_plain_ops(p, &at->verdicts) & OPS_LANDLOCK, grant, expand, later;
@@ -266,15 +270,13 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 	bool loose;
 	int r;
 
-	/* The environment, the maps and the like of processes outside of the tree: with CAP_PERFMON the kernel
-	 * shows them to who may read the file, so the supervisor opens what is in /proc. */
 	if (p->caps->privileged && strcmp(at->path, "/proc") == 0) {
-		opset shown = plain & (OPBIT(OP_READ) | OPBIT(OP_EXEC)) & (opset)~at->done;
-
-		plain &= (opset)~shown;
-		p->inexact |= shown & OPBIT(OP_READ);
+		p->inexact |= plain & SHOWS_OTHERS & OPBIT(OP_READ) & (opset)~at->done;
+		plain &= (opset)~SHOWS_OTHERS;
 	}
 	planner_beneath(p, at->path, at->len, at->depth, &at->verdicts, &b);
+	if (p->caps->privileged && strcmp(at->path, "/") == 0)
+		b.holes |= SHOWS_OTHERS; /* /proc */
 	grant = plain & (opset) ~(b.holes | at->done) & grantable_ops(p);
 	if (b.differs)
 		grant &= (opset)~OPS_NAMES;

@@ -68,15 +68,16 @@ class Privileged(SluiceCase):
         shutil.copy(self.program("proc_race"), program)
         argv = [program, str(outsider.pid), "hidden-in-environ"]
         self.assert_status(self.native(*setpriv, *argv, env={"HOME": self.dir}), 1)
-        policy = self.policy("include base\nallow rx %s\n" % program)
-        os.chmod(policy, 0o644)
         # Where that user may execute it, with its profiles beside it.
         staged = os.path.join(self.root, "bin")
         os.mkdir(staged)
         shutil.copy(SLUICE, staged)
         shutil.copytree(PROFILES, os.path.join(self.root, "share/sluice/profiles"))
-        sluice = [os.path.join(staged, "sluice"), "run", "--layers", LAYERS, "-p", policy, "--"]
-        self.assert_status(self.native(*setpriv, *sluice, *argv, env={"HOME": self.dir}), 0)
+        for text in ("include base\nallow rx %s\n" % program, "include open\n"):
+            policy = self.policy(text)
+            os.chmod(policy, 0o644)
+            sluice = [os.path.join(staged, "sluice"), "run", "--layers", LAYERS, "-p", policy, "--"]
+            self.assert_status(self.native(*setpriv, *sluice, *argv, env={"HOME": self.dir}), 0)
 
     @case
     def capabilities_lost_by_securebits_are_not_lent(self):
