@@ -199,7 +199,10 @@ bool request_cached(struct request *q, enum op op)
 	const struct path_arg *p = &q->path[0];
 	struct cache_base base = {0};
 
-	if (!q->sup->cache || p->len == 0 || (p->bytes[0] != '/' && !base_identity(q, p->dirfd, &base)))
+	/* Where nothing bounds what the kernel reads in place of these bytes, no entry counts. */
+	if (!q->sup->cache || !request_is_bounded(q) || p->len == 0)
+		return false;
+	if (p->bytes[0] != '/' && !base_identity(q, p->dirfd, &base))
 		return false;
 	return cache_lookup(q->sup->cache, op, &base, p->bytes, p->len, &q->cache_key);
 }
@@ -208,6 +211,7 @@ void request_learn(struct request *q)
 {
 	/* New rules are published before the generation of the cache is raised: if these are still in force now, the
 	 * key carries a stamp from before any change to come. */
-	if (q->cache_key.a && atomic_load_explicit(&q->sup->rules, memory_order_acquire) == q->rules)
+	if (q->cache_key.a && request_is_bounded(q) &&
+	    atomic_load_explicit(&q->sup->rules, memory_order_acquire) == q->rules)
 		cache_learn(q->sup->cache, &q->cache_key);
 }

@@ -29,7 +29,7 @@ int request_resolve_fd(struct request *q, unsigned which, int fd);
 
 /* Is path[0] known to be CONTINUEd for OP? If not, a CONTINUE that follows is learned. */
 bool request_cached(struct request *q, enum op op);
-/* Learn it, unless the rules have changed since the request came. */
+/* Learn it, unless the rules have changed since the request came, or a CONTINUE would not be bounded. */
 void request_learn(struct request *q);
 
 /* OP on at[which] has to be allowed. */

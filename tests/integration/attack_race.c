@@ -75,6 +75,18 @@ static enum outcome path_bytes_flip(void)
 	return open_until_secret(path);
 }
 
+/* What is looked for in vain time and again is worth remembering, and then not looked at. */
+static enum outcome path_bytes_flip_where_nothing_is(void)
+{
+	static _Alignas(16) char memory[64];
+	char *path = flipping(memory, "/secret");
+
+	unlink(path);
+	race_begin();
+	race_against(flip, NULL);
+	return open_until_secret(path);
+}
+
 /* A terminal may become its opener's own, so it is tempting to let the kernel open it. */
 static enum outcome path_of_a_terminal_flips(void)
 {
@@ -524,6 +536,7 @@ static enum outcome thread_has_its_own_descriptors(void)
 
 const struct attack attacks[] = {
 	{"path_bytes_flip", path_bytes_flip},
+	{"path_bytes_flip_where_nothing_is", path_bytes_flip_where_nothing_is},
 	{"path_of_a_terminal_flips", path_of_a_terminal_flips},
 	{"path_bytes_flip_from_another_process", path_bytes_flip_from_another_process},
 	{"path_bytes_flip_from_a_process_that_shares_memory", path_bytes_flip_from_a_process_that_shares_memory},
