@@ -182,13 +182,21 @@ static void tell_cache(const struct request *q, bool pending)
 		cache_invalidate(q->sup->cache, pending);
 }
 
+/* Did it wait, for an answer or a thread? Then rules and answers may be others than when it was looked at. */
+static bool has_waited(const struct request *q)
+{
+	return q->asked || q->rules != q->rules_seen;
+}
+
 static void perform_make(struct request *q)
 {
 	const struct resolved *at = &q->at[0];
 	mode_t mode = (mode_t)q->open_mode;
 	long r = 0;
 
-	if (kind_of(q) != NAME_SYMLINK)
+	if (has_waited(q) && leads_around(q, kind_of(q) == NAME_SYMLINK, 0))
+		r = -EACCES;
+	else if (kind_of(q) != NAME_SYMLINK)
 		r = request_take_umask(q);
 	if (r == 0) {
 		if (kind_of(q) == NAME_MKDIR)
@@ -249,12 +257,6 @@ static bool may_link(const struct request *q)
 	    (widens(q, 0, 1) || takes_grants_along(q, 0, 1)))
 		return false;
 	return !leads_around(q, S_ISLNK(q->at[0].st.st_mode), 1);
-}
-
-/* Did it wait, for an answer or a thread? Then rules and answers may be others than when it was looked at. */
-static bool has_waited(const struct request *q)
-{
-	return q->asked || q->rules != q->rules_seen;
 }
 
 static void perform_rename(struct request *q)

@@ -242,6 +242,31 @@ class Later(ControlCase):
         self.put("go")
         self.assertEqual(self.output(process)[0], 0)
 
+    LINKING = ("ln -s elsewhere l; cat l/k", "{base}allow all {dir}\nask create {dir}/l\n")
+
+    def waiting_link(self):
+        os.mkdir(os.path.join(self.dir, "elsewhere"))
+        self.put("elsewhere/k", "FOUND")
+        process, path = self.begin(*self.LINKING)
+        return process, self.client(path)
+
+    @case
+    def a_link_that_waited_is_compared_by_the_rules_of_then(self):
+        process, client = self.waiting_link()
+        self.assertEqual(client.until("question")["op"], "create")
+        added = self.command("rule", "add", str(process.pid), "deny", "write", self.dir + "/l/k")
+        self.assertEqual(added.returncode, 0, added)
+        client.answer(client.until("question"), "yes")
+        _, out, err = self.output(process)
+        self.assertEqual(out, "", err)
+        self.assertFalse(os.path.lexists(os.path.join(self.dir, "l")), err)
+
+    @case
+    def control_without_the_rule_the_link_is_made(self):
+        process, client = self.waiting_link()
+        client.answer(client.until("question"), "yes")
+        self.assertEqual(self.output(process)[1], "FOUND")
+
     MOVING = ("/usr/bin/python3 -c \"import os; os.rename('k', 'l')\"; cat l",
               "{base}allow all {dir}\nask delete {dir}/k {dir}/l\n")
 
