@@ -408,12 +408,12 @@ static bool take_token(struct asker *a)
 static bool fold_into(struct asker *a, struct group *to, struct group *from)
 {
 	struct waiter **end = &to->waiters;
-	const struct decision gone = {
-		.seq = ++a->last_seq, .question = from->number, .q = from->q, .answer = ANSWER_GONE};
+	struct decision gone = {.question = from->number, .q = from->q, .answer = ANSWER_GONE};
 
-	remember_past(a, &gone);
 	if (!group_add_path(to, &from->q))
-		return false;
+		return false; /* both stay */
+	gone.seq = ++a->last_seq;
+	remember_past(a, &gone);
 	while (*end)
 		end = &(*end)->next;
 	*end = from->waiters;
