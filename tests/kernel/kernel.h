@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -162,6 +163,40 @@ static inline int status_of(pid_t pid)
 
 	NEED(waitpid(pid, &wstatus, 0) == pid);
 	return WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 128 + WTERMSIG(wstatus);
+}
+
+static inline int end_at_once(int sock)
+{
+	(void)sock;
+	return 0;
+}
+
+static inline void on_probe_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Does RECV end with ENOENT when the last target is gone? Before Linux 6.11 it waits for ever; here, for the alarm. */
+static inline bool recv_notices_the_end(void)
+{
+	struct traced_child c = child_with_trap(SYS_sched_yield, 0, end_at_once);
+	/* Again and again, since one that comes before RECV is forgotten. */
+	const struct itimerval alarms = {{0, 200000}, {0, 500000}}, none = {0};
+	struct sigaction old, sa = {.sa_handler = on_probe_alarm};
+	struct seccomp_notif n = {0};
+	int r, err;
+
+	NEED(status_of(c.pid) == 0);
+	NEED(sigaction(SIGALRM, &sa, &old) == 0);
+	setitimer(ITIMER_REAL, &alarms, NULL);
+	r = ioctl(c.listener, SECCOMP_IOCTL_NOTIF_RECV, &n);
+	err = errno;
+	setitimer(ITIMER_REAL, &none, NULL);
+	sigaction(SIGALRM, &old, NULL);
+	NEED(r < 0 && (err == ENOENT || err == EINTR));
+	close(c.listener);
+	close(c.sock);
+	return err == ENOENT;
 }
 
 /* Run BODY in a child; true if it returns 0. */

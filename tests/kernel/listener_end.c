@@ -26,6 +26,7 @@ static int wait_to_be_killed(int sock)
 
 int main(void)
 {
+	const bool noticed = recv_notices_the_end();
 	struct traced_child c = child_with_trap(SYS_sched_yield, 0, call_and_exit);
 	struct seccomp_notif n = receive(c.listener);
 	struct pollfd p = {.fd = c.listener, .events = POLLIN};
@@ -34,8 +35,9 @@ int main(void)
 	FACT(status_of(c.pid) == 0, "the target saw it");
 	FACT(poll(&p, 1, 1000) == 1 && (p.revents & POLLHUP), "a listener hangs up when its last target is gone");
 	n = (struct seccomp_notif){0};
-	FACT(fails_with(ioctl(c.listener, SECCOMP_IOCTL_NOTIF_RECV, &n), ENOENT) || errno == EINTR,
-	     "RECV does not wait for targets that are gone");
+	if (noticed)
+		FACT(fails_with(ioctl(c.listener, SECCOMP_IOCTL_NOTIF_RECV, &n), ENOENT),
+		     "RECV does not wait for targets that are gone");
 	close(c.listener);
 
 	c = child_with_trap(SYS_sched_yield, 0, wait_to_be_killed);
@@ -59,5 +61,7 @@ int main(void)
 	close(c.listener);
 	NEED(send(c.sock, "g", 1, 0) == 1);
 	FACT(status_of(c.pid) == 0, "without a listener a trapped call is ENOSYS");
+	if (!noticed)
+		SKIP("all of the above holds, but in this kernel RECV waits for targets that are gone (before Linux 6.11)");
 	return 0;
 }

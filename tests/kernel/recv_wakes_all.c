@@ -10,7 +10,8 @@
 enum { RECEIVERS = 4 };
 
 static int listener;
-static _Atomic bool interrupted;
+static _Atomic bool interrupted, over;
+static _Atomic int ended;
 static _Atomic pid_t waiter, receivers[RECEIVERS];
 
 /* One call for each byte. */
@@ -26,14 +27,16 @@ static int call_when_told(int sock)
 static void *receive_and_answer(void *number)
 {
 	receivers[*(int *)number] = (pid_t)syscall(SYS_gettid);
-	for (;;) {
+	while (!over) {
 		struct seccomp_notif n = {0};
 
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
 			answer(listener, n.id, 0, 0, 0);
 		else if (errno == ENOENT)
-			return NULL; /* the last target is gone */
+			break; /* the last target is gone */
 	}
+	ended++;
+	return NULL;
 }
 
 static bool is_asleep(pid_t tid)
@@ -74,15 +77,49 @@ static bool all_asleep(void)
 	return true;
 }
 
-static void one_call_wakes_them_all(void)
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * The receivers end by ENOENT, or before Linux 6.11, where they would wait for ever, by a signal: more than one,
+ * since one that comes before RECV is forgotten.
+ */
+static void end_receivers(pthread_t *t)
+{
+	over = true;
+	while (ended < RECEIVERS) {
+		for (int i = 0; i < RECEIVERS; i++)
+			pthread_kill(t[i], SIGUSR1);
+		sleep_ms(10);
+	}
+	for (int i = 0; i < RECEIVERS; i++)
+		pthread_join(t[i], NULL);
+}
+
+/*
+ * A wait queue since Linux 6.6, and since the same release SYNC_WAKE_UP; before a semaphore, of which a call
+ * wakes one waiter.
+ */
+static bool waits_in_a_queue(void)
+{
+	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, 0) == 0 &&
+	       ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 0, 0) == 0;
+}
+
+/* False: not so in this kernel, and known. */
+static bool one_call_wakes_them_all(void)
 {
 	struct traced_child c = child_with_trap(SYS_sched_yield, 0, call_when_told);
 	static int numbers[RECEIVERS] = {0, 1, 2, 3};
 	long before[RECEIVERS];
 	pthread_t t[RECEIVERS];
+	bool queue;
 	int woken = 0;
 
 	listener = c.listener;
+	queue = waits_in_a_queue();
 	for (int i = 0; i < RECEIVERS; i++)
 		NEED(pthread_create(&t[i], NULL, receive_and_answer, &numbers[i]) == 0);
 	for (int i = 0; i < 200 && !all_asleep(); i++)
@@ -98,22 +135,20 @@ static void one_call_wakes_them_all(void)
 			woken += sleeps(receivers[i]) > before[i];
 	}
 	printf("one call woke %d of %d\n", woken, RECEIVERS);
-	FACT(woken == RECEIVERS, "a call wakes every thread that waits in RECV");
+	if (queue)
+		FACT(woken == RECEIVERS, "a call wakes every thread that waits in RECV");
+	else
+		FACT(woken >= 1, "a call wakes a thread that waits in RECV");
 	send(c.sock, "e", 1, 0);
 	status_of(c.pid);
-	for (int i = 0; i < RECEIVERS; i++)
-		pthread_join(t[i], NULL);
+	end_receivers(t);
+	return queue;
 }
 
 static int wait_for_go(int sock)
 {
 	recv(sock, &(char){0}, 1, 0);
 	return 0;
-}
-
-static void on_signal(int sig)
-{
-	(void)sig;
 }
 
 static void *receive_once(void *arg)
@@ -128,11 +163,9 @@ static void *receive_once(void *arg)
 static void waits_and_is_interrupted(void)
 {
 	struct traced_child c = child_with_trap(SYS_sched_yield, 0, wait_for_go);
-	struct sigaction sa = {.sa_handler = on_signal};
 	pthread_t t;
 
 	listener = c.listener;
-	sigaction(SIGUSR1, &sa, NULL);
 	NEED(fcntl(listener, F_SETFL, O_NONBLOCK) == 0);
 	NEED(pthread_create(&t, NULL, receive_once, NULL) == 0);
 	sleep_ms(300);
@@ -155,7 +188,13 @@ static void waits_and_is_interrupted(void)
 
 int main(void)
 {
-	one_call_wakes_them_all();
+	struct sigaction sa = {.sa_handler = on_signal};
+	bool all;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	all = one_call_wakes_them_all();
 	waits_and_is_interrupted();
+	if (!all)
+		SKIP("all of the above holds, but in this kernel a call wakes one waiter of many (before Linux 6.6)");
 	return 0;
 }
