@@ -3,6 +3,7 @@
 
 import os
 import re
+import resource
 
 from suite.measure import Broken, Spinners, printed_ns, timed, timed_by_hyperfine
 from suite.ways import OTHER_NAMES, SLUICE_NAMES, WAYS, Absent, Spec
@@ -187,6 +188,39 @@ class Crowd(Benchmark):
         return per(1e-3, text, argv, seconds)
 
 
+class Pending(Benchmark):
+    """Does a call cost more while questions of another caller wait for their answers? Only sluice asks any."""
+
+    name, title, unit = "pending", "open while 1000 questions wait, median", "us"
+    ways = ["sluice", "sluice, waiting"]
+    bases = ("sluice",)
+    rounds, guess_s = 5, 4.0
+    size, small = 1000, 50
+    extra_ways = False
+
+    def prepare(self, ctx):
+        # Each waiting call keeps some of sluice's descriptors; where they are few it refuses what is too much.
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if limit != resource.RLIM_INFINITY and limit < 6 * self.amount(ctx):
+            raise Absent("needs %d descriptors, and a process may have %d" % (6 * self.amount(ctx), limit))
+        self.dir = os.path.join(ctx.work, "questions")
+        os.makedirs(self.dir, exist_ok=True)
+        self.spec = Spec("base", ["--allow", "all:" + self.dir, "--ask", "read:" + self.dir + "/asked", "--allow",
+                                  "rx:" + ctx.place.program("pending"), "--prompt", "socket", "--prompt-timeout", "300"])
+
+    def check(self, ctx, way):
+        super().check(ctx, "sluice")
+
+    def sample(self, ctx, way):
+        argv = [*WAYS["sluice"].prefix(ctx.place, self.spec, self.dir), ctx.place.program("pending"),
+                str(self.amount(ctx) if "," in way else 0), self.dir]
+        seconds, text = timed(argv, self.dir)
+        found = re.findall(r"median +([\d.]+) us .* failed (\d+)", text)
+        if not found or found[-1][1] != "0":
+            raise Broken("pending could not open what is allowed: " + text[-200:])
+        return dict(seconds, value=float(found[-1][0]))
+
+
 class Memory(Benchmark):
     """The supervisor's peak after opens of many files, and after ten times as many."""
 
@@ -290,5 +324,5 @@ class MakeStorm(Storm):
 
 
 FLOOR = [Open, OpenRelative, OpenEmulated, OpenEmulatedBusy, OpenEmulatedPinned, Exec, Start, ShellTrue, Neighbour,
-         Crowd, Memory]
+         Crowd, Pending, Memory]
 STORMS = [OpenStorm, OpenStormRelative, StatStorm, NameStorm, ExecStorm, ForkStorm, MakeStorm]

@@ -48,12 +48,15 @@ def show(r):
             rows.append((name, "", "BROKEN", "", "", "", "", ""))
         for way, w in b["ways"].items():
             ratios = b.get("ratios", {}).get(way, {})
-            bare = ratios.get("bare") or better(b, way)
+            bare = ratio(ratios.get("bare") or better(b, way)) if way != "native" else ""
+            alone = way.split(",")[0]
+            if alone != way and ratios.get(alone):
+                bare = "%s of %s" % (ratio(ratios[alone]), alone)
             cpu = None
             if "median_user_s" in w:
                 cpu = w["median_user_s"] + w["median_sys_s"]
             rows.append((name, way, "BROKEN" if "failed" in w else number(w.get("median")), b["unit"],
-                         ratio(ratios.get("native")), ratio(bare) if way != "native" else "", seconds(cpu),
+                         ratio(ratios.get("native")), bare, seconds(cpu),
                          seconds(w.get("median_supervisor_s"))))
     if len(rows) > 1:
         yield ""

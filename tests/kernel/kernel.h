@@ -176,7 +176,7 @@ static inline void on_probe_alarm(int sig)
 	(void)sig;
 }
 
-/* Does RECV end with ENOENT when the last target is gone? Before Linux 6.11 it waits for ever; here, for the alarm. */
+/* Does RECV end (ENOENT) when the last target is gone? Before Linux 6.11 it waits for ever: here, for an alarm. */
 static inline bool recv_notices_the_end(void)
 {
 	struct traced_child c = child_with_trap(SYS_sched_yield, 0, end_at_once);

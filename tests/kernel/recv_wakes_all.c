@@ -83,8 +83,8 @@ static void on_signal(int sig)
 }
 
 /*
- * The receivers end by ENOENT, or before Linux 6.11, where they would wait for ever, by a signal: more than one,
- * since one that comes before RECV is forgotten.
+ * The receivers end by ENOENT, or before Linux 6.11, where they would wait for ever, by a signal: by more than
+ * one, since one that comes before RECV is forgotten.
  */
 static void end_receivers(pthread_t *t)
 {
