@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A target's thread as /proc shows it.
+ *
+ * What is kept of the task seen last is its own for good: a directory of /proc, its files and a pidfd are bound to
+ * the task, not to its number. Once the task is gone nothing is found through them, though another one may have
+ * the number by then; so an error makes us look again by number.
  */
 #include "core/target/task.h"
 
@@ -11,14 +15,118 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+static _Thread_local struct {
+	bool keeps;
+	pid_t tid;	/* the task seen last, 0: none */
+	int dir;	/* /proc/TID, O_PATH */
+	int status;	/* /proc/TID/status */
+	int pidfd;
+} last = {.dir = -EBADF, .status = -EBADF, .pidfd = -EBADF};
+
+static void forget(void)
+{
+	cleanup_close(&last.dir);
+	cleanup_close(&last.status);
+	cleanup_close(&last.pidfd);
+	last.dir = last.status = last.pidfd = -EBADF;
+	last.tid = 0;
+}
+
+void task_keep(void)
+{
+	last.keeps = true;
+}
+
+void task_keep_done(void)
+{
+	forget();
+	last.keeps = false;
+}
+
+/* Was TID seen last? If not, it is from now on. */
+static bool is_last(pid_t tid)
+{
+	if (!last.keeps || tid <= 0)
+		return false;
+	if (last.tid == tid)
+		return true;
+	forget();
+	last.tid = tid;
+	return false;
+}
+
+/* /proc/TID of a task that was seen before: who makes one call and ends costs no more than without. -EBADF: none. */
+static int kept_dir(pid_t tid)
+{
+	char name[32];
+
+	if (!is_last(tid))
+		return -EBADF;
+	if (last.dir < 0) {
+		snprintf(name, sizeof(name), "/proc/%d", tid);
+		last.dir = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	return last.dir < 0 ? -EBADF : last.dir;
+}
+
 static int proc_open(pid_t tid, const char *what, int flags)
 {
 	char name[64];
+	int dir = kept_dir(tid);
 
+	flags |= O_CLOEXEC | O_NOCTTY;
+	if (dir >= 0) {
+		int r = (int)CALL(openat(dir, what, flags));
+
+		if (r != -ENOENT && r != -ESRCH)
+			return r;
+		forget();
+	}
 	if (tid <= 0)
 		return -ESRCH;
 	snprintf(name, sizeof(name), "/proc/%d/%s", tid, what);
-	return (int)CALL(open(name, flags | O_CLOEXEC | O_NOCTTY));
+	return (int)CALL(open(name, flags));
+}
+
+static int proc_stat(pid_t tid, const char *what, struct stat *ret)
+{
+	char name[64];
+	int dir = kept_dir(tid);
+
+	if (dir >= 0) {
+		if (fstatat(dir, what, ret, 0) == 0)
+			return 0;
+		forget();
+	}
+	snprintf(name, sizeof(name), "/proc/%d/%s", tid, what);
+	return (int)CALL(stat(name, ret));
+}
+
+/* All of /proc/TID/status as a string. Its length or -errno. */
+static ssize_t read_status(pid_t tid, char *text, size_t size)
+{
+	bool kept = is_last(tid) && last.status >= 0;
+	ssize_t n = -ESRCH;
+	int fd;
+
+	if (kept)
+		n = CALL(pread(last.status, text, size - 1, 0));
+	if (n <= 0) {
+		if (kept)
+			forget();
+		fd = proc_open(tid, "status", O_RDONLY);
+		if (fd < 0)
+			return fd == -ENOENT ? -ESRCH : fd;
+		n = CALL(pread(fd, text, size - 1, 0));
+		if (n > 0 && is_last(tid) && last.status < 0)
+			last.status = fd;
+		else
+			close(fd);
+	}
+	if (n <= 0)
+		return n < 0 ? n : -ESRCH;
+	text[n] = '\0';
+	return n;
 }
 
 /* The value of the line that begins with KEY, or NULL. */
@@ -60,17 +168,12 @@ static void parse_groups(const char *v, struct task_status *s)
 int task_read_status(pid_t tid, struct task_status *ret)
 {
 	char text[4096];
-	_cleanup_close_ int fd = proc_open(tid, "status", O_RDONLY);
 	struct task_status s = {0};
 	const char *v;
-	ssize_t n;
+	ssize_t n = read_status(tid, text, sizeof(text));
 
-	if (fd < 0)
-		return fd == -ENOENT ? -ESRCH : fd;
-	n = CALL(read(fd, text, sizeof(text) - 1));
-	if (n <= 0)
-		return n < 0 ? (int)n : -ESRCH;
-	text[n] = '\0';
+	if (n < 0)
+		return (int)n;
 	s.tgid = (pid_t)number(text, "Tgid:", 10);
 	s.ppid = (pid_t)number(text, "PPid:", 10);
 	s.umask = (mode_t)number(text, "Umask:", 8);
@@ -95,6 +198,16 @@ int task_read_status(pid_t tid, struct task_status *ret)
 	return 0;
 }
 
+int task_read_umask(pid_t tid)
+{
+	char text[4096];
+	ssize_t n = read_status(tid, text, sizeof(text));
+	const char *v = n < 0 ? NULL : field(text, "Umask:");
+
+	/* A task on its way out has none, and makes nothing any more. */
+	return n < 0 ? (int)n : v ? (int)strtoul(v, NULL, 8) : -ESRCH;
+}
+
 dev_t task_terminal(pid_t tid)
 {
 	char text[1024];
@@ -111,44 +224,69 @@ dev_t task_terminal(pid_t tid)
 	return p && sscanf(p + 1, " %*c %*d %*d %*d %d", &tty) == 1 ? (dev_t)(unsigned)tty : 0;
 }
 
+/* In /proc/TID. False: the target has no such descriptor. */
+static bool name_dir(int dirfd, char *what, size_t size)
+{
+	if (dirfd < 0 && dirfd != AT_FDCWD)
+		return false;
+	if (dirfd == AT_FDCWD)
+		snprintf(what, size, "cwd");
+	else
+		snprintf(what, size, "fd/%d", dirfd);
+	return true;
+}
+
 int task_open_dir(pid_t tid, int dirfd)
 {
-	char what[32] = "cwd";
+	char what[32];
 	int r;
 
-	if (dirfd != AT_FDCWD) {
-		if (dirfd < 0)
-			return -EBADF;
-		snprintf(what, sizeof(what), "fd/%d", dirfd);
-	}
+	if (!name_dir(dirfd, what, sizeof(what)))
+		return -EBADF;
 	r = proc_open(tid, what, O_PATH);
 	return r == -ENOENT && dirfd != AT_FDCWD ? -EBADF : r;
 }
 
+int task_stat_dir(pid_t tid, int dirfd, struct stat *ret)
+{
+	char what[32];
+
+	return name_dir(dirfd, what, sizeof(what)) ? proc_stat(tid, what, ret) : -EBADF;
+}
+
 int task_get_fd(pid_t tid, int fd)
 {
-	_cleanup_close_ int pidfd = -EBADF;
+	int pidfd, r;
 
 	if (fd < 0 || tid <= 0)
 		return -EBADF;
+	if (is_last(tid) && last.pidfd >= 0) {
+		r = sys_pidfd_getfd(last.pidfd, fd);
+		if (r != -ESRCH)
+			return r;
+		forget();
+	}
 	/* By thread where the kernel can: after unshare(CLONE_FILES) the leader's table is another. */
 	pidfd = sys_pidfd_open(tid, PIDFD_THREAD);
 	if (pidfd == -EINVAL)
 		pidfd = sys_pidfd_open(tid, 0);
 	if (pidfd < 0)
 		return pidfd;
-	return sys_pidfd_getfd(pidfd, fd);
+	r = sys_pidfd_getfd(pidfd, fd);
+	if (r >= 0 && is_last(tid) && last.pidfd < 0)
+		last.pidfd = pidfd;
+	else
+		close(pidfd);
+	return r;
 }
 
 bool task_fds_exhausted(pid_t tid)
 {
-	char name[32];
 	struct rlimit limit;
 	struct stat st;
 
-	snprintf(name, sizeof(name), "/proc/%d/fd", tid);
 	/* st_size is the number of descriptors since 6.2, 0 before: then ADDFD finds out. */
-	if (stat(name, &st) < 0 || prlimit(tid, RLIMIT_NOFILE, NULL, &limit) < 0)
+	if (proc_stat(tid, "fd", &st) < 0 || prlimit(tid, RLIMIT_NOFILE, NULL, &limit) < 0)
 		return false;
 	return st.st_size > 0 && (rlim_t)st.st_size >= limit.rlim_cur;
 }
