@@ -98,6 +98,12 @@ void request_judge(struct request *q)
 	q->verdict = worst;
 }
 
+bool request_may_act_unseen(struct request *q)
+{
+	request_judge(q);
+	return q->verdict.action == ACTION_ALLOW && !q->verdict.audit && !q->sup->wants_allowed;
+}
+
 bool request_still_allowed(struct request *q)
 {
 	const struct ruleset *now = atomic_load_explicit(&q->sup->rules, memory_order_acquire);

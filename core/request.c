@@ -34,6 +34,8 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->path[0].bytes[0] = q->path[1].bytes[0] = '\0';
 	resolved_init(&q->at[0]);
 	resolved_init(&q->at[1]);
+	q->base = -EBADF;
+	q->is_valid = false;
 	q->n_needs = 0;
 	q->verdict = (struct verdict){.action = ACTION_DENY, .err = EACCES};
 	q->decisive = (struct need){0};
@@ -59,8 +61,9 @@ void request_done(struct request *q)
 	}
 	resolved_done(&q->at[0]);
 	resolved_done(&q->at[1]);
+	cleanup_close(&q->base);
 	cleanup_close(&q->fd);
-	q->fd = -EBADF;
+	q->base = q->fd = -EBADF;
 	free(q->extra);
 	q->extra = NULL;
 }
@@ -74,7 +77,7 @@ struct request *request_detach(struct request *q)
 	*copy = *q;
 	for (unsigned i = 0; i < 2; i++)
 		resolved_init(&q->at[i]);
-	q->fd = -EBADF;
+	q->base = q->fd = -EBADF;
 	q->extra = NULL;
 	q->answered = true;
 	return copy;
@@ -91,6 +94,7 @@ int request_copy_path(struct request *q, unsigned which, unsigned position, int 
 	ssize_t n = target_read_string(q->tid, request_arg(q, position), p->bytes, sizeof(p->bytes));
 
 	p->dirfd = dirfd;
+	q->is_valid = false;
 	if (n < 0) {
 		/* Memory that can't be read: fail closed, and say so if it is not the target's mistake. */
 		if (n != -EFAULT && n != -ENAMETOOLONG && n != -ESRCH) {
@@ -103,41 +107,65 @@ int request_copy_path(struct request *q, unsigned which, unsigned position, int 
 	return 0;
 }
 
-/* The directory that the path starts from. -EBADF for absolute ones, which need none. */
-static int open_base(const struct request *q, unsigned which, int *ret_base)
+bool request_is_valid(struct request *q)
+{
+	if (!q->is_valid)
+		q->is_valid = reply_still_valid(q);
+	return q->is_valid;
+}
+
+/* The directory that the path starts from, in q->base. Absolute ones need none. */
+static int open_base(struct request *q, unsigned which)
 {
 	const struct path_arg *p = &q->path[which];
 	int r;
 
-	if (p->bytes[0] == '/' && q->open_resolve == 0) {
-		*ret_base = -EBADF;
+	if (q->base >= 0 && q->base_dirfd == p->dirfd)
 		return 0;
-	}
 	r = task_open_dir(q->tid, p->dirfd);
 	if (r < 0)
 		return r;
-	*ret_base = r;
+	/* The other path's own one may be its parent. */
+	if (q->base >= 0 && q->at[0].borrowed)
+		q->at[0].borrowed = false;
+	else
+		cleanup_close(&q->base);
+	q->base = r;
+	q->base_dirfd = p->dirfd;
+	/* What was opened by a thread id is the target's only if the notification still stands. */
+	q->is_valid = false;
 	return 0;
+}
+
+/* The two paths of a call that start at one directory and are written with the same way to the last name: there
+ * is one parent. */
+static bool are_beside(const struct request *q)
+{
+	return q->at[0].dir_len && q->path[0].dirfd == q->path[1].dirfd &&
+	       resolve_same_dir(q->path[0].bytes, q->path[1].bytes);
 }
 
 int request_resolve(struct request *q, unsigned which, unsigned flags)
 {
 	const struct path_arg *p = &q->path[which];
-	_cleanup_close_ int base = -EBADF;
+	bool relative = p->bytes[0] != '/' || q->open_resolve;
 	struct resolve_from from = {
-		.tid = q->tid, .how = q->open_resolve, .exact = !request_is_bounded(q),
+		.tid = q->tid, .how = q->open_resolve, .exact = !request_is_bounded(q), .lends = true,
 	};
-	int r;
+	int r = 0;
 
 	if (p->len == 0)
 		return -ENOENT;
-	r = open_base(q, which, &base);
+	if (relative)
+		r = open_base(q, which);
+	/* Nothing of what was read and opened has been used but for the first byte. */
+	if (!request_is_valid(q))
+		return -ESRCH;
 	if (r < 0)
 		return r;
-	/* What was opened by a thread id is the target's only if the notification still stands. */
-	if (base >= 0 && !reply_still_valid(q))
-		return -ESRCH;
-	from.base = base;
+	from.base = relative ? q->base : -EBADF;
+	if (which == 1 && from.how == 0 && are_beside(q))
+		from.beside = &q->at[0];
 	/* /proc/TID is opened as ourselves; the walk needs the target's search permissions. */
 	if (q->acts_as_target && creds_enter(&q->status) < 0)
 		return -EACCES;
@@ -169,26 +197,23 @@ void request_need(struct request *q, enum op op, unsigned which)
 
 int request_take_umask(const struct request *q)
 {
-	struct task_status status;
-	int r = task_read_status(q->tid, &status);
+	static _Thread_local int own = -1; /* this thread's, which nobody else sets */
+	int r = task_read_umask(q->tid);
 
 	if (r < 0)
 		return r;
-	umask(status.umask);
+	if (r != own)
+		umask((mode_t)r);
+	own = r;
 	return 0;
 }
 
 /* Which directory a relative path starts from, at the price of one system call. */
 static bool base_identity(const struct request *q, int dirfd, struct cache_base *ret)
 {
-	char name[48];
 	struct stat st;
 
-	if (dirfd == AT_FDCWD)
-		snprintf(name, sizeof(name), "/proc/%d/cwd", q->tid);
-	else
-		snprintf(name, sizeof(name), "/proc/%d/fd/%d", q->tid, dirfd);
-	if ((dirfd < 0 && dirfd != AT_FDCWD) || stat(name, &st) < 0)
+	if (task_stat_dir(q->tid, dirfd, &st) < 0)
 		return false;
 	*ret = (struct cache_base){st.st_dev, st.st_ino};
 	return true;
@@ -202,7 +227,8 @@ bool request_cached(struct request *q, enum op op)
 	/* Where nothing bounds what the kernel reads in place of these bytes, no entry counts. */
 	if (!q->sup->cache || !request_is_bounded(q) || p->len == 0)
 		return false;
-	if (p->bytes[0] != '/' && !base_identity(q, p->dirfd, &base))
+	/* A creation is learned for devices only, and nobody opens those by relative paths. */
+	if (p->bytes[0] != '/' && (op == OP_CREATE || !base_identity(q, p->dirfd, &base)))
 		return false;
 	return cache_lookup(q->sup->cache, op, &base, p->bytes, p->len, &q->cache_key);
 }

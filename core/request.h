@@ -22,6 +22,8 @@ int request_dirfd(const struct request *q, unsigned position);
 /* Copy the path argument at POSITION into path[which]. 0, or -errno for the target. Empty paths are
  * returned as they are (len 0). */
 int request_copy_path(struct request *q, unsigned which, unsigned position, int dirfd);
+/* Does the notification still stand, and what was read and opened by its thread id so belong to it? */
+bool request_is_valid(struct request *q);
 /* Resolve path[which] into at[which] with enum resolve_flags. 0 or -errno for the target. */
 int request_resolve(struct request *q, unsigned which, unsigned flags);
 /* at[which] is the object of the target's descriptor FD itself (AT_EMPTY_PATH, f* calls). O_PATH. */
@@ -37,6 +39,9 @@ void request_need(struct request *q, enum op op, unsigned which);
 
 /* Judge all needs: q->verdict and q->decisive are those of the strictest. */
 void request_judge(struct request *q);
+/* Before an object is looked for that the call itself would find in its way: are all needs allowed without it, and
+ * does nobody want to know? If so it need not be. */
+bool request_may_act_unseen(struct request *q);
 /* Are the rules that Q was judged by still in force, or does it pass by those that are? A question that was answered
  * counts as answered. */
 bool request_still_allowed(struct request *q);

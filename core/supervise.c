@@ -413,6 +413,7 @@ int supervise_worker_init(void *ctx, struct worker *w, void **ret_local)
 		return -errno;
 	}
 	creds_init();
+	task_keep();
 	*ret_local = q;
 	return 0;
 }
@@ -420,5 +421,6 @@ int supervise_worker_init(void *ctx, struct worker *w, void **ret_local)
 void supervise_worker_done(void *ctx, void *local)
 {
 	(void)ctx;
+	task_keep_done();
 	free(local);
 }

@@ -78,6 +78,9 @@ struct request {
 
 	struct path_arg path[2];
 	struct resolved at[2];
+	int base;       /* O_PATH of the target's directory that relative paths start from, once it was needed */
+	int base_dirfd; /* which one that is */
+	bool is_valid;  /* the notification stood after all that was read so far */
 	struct need needs[MAX_NEEDS];
 	unsigned n_needs;
 	bool boundable; /* Landlock handles this kind of call: inside the baseline it may CONTINUE */

@@ -188,16 +188,16 @@ static long act_on_fd(const struct request *q, const struct meta *m)
 {
 	switch (q->call->nr) {
 	case SYS_fchmod:
-		return CALL(fchmod(q->fd, (mode_t)q->args[1]));
+		return CALL(fchmod(q->at[0].obj, (mode_t)q->args[1]));
 	case SYS_fchown:
-		return CALL(fchown(q->fd, (uid_t)q->args[1], (gid_t)q->args[2]));
+		return CALL(fchown(q->at[0].obj, (uid_t)q->args[1], (gid_t)q->args[2]));
 	case SYS_fsetxattr:
-		return CALL(fsetxattr(q->fd, m->name, m->value, m->size, (int)m->xattr_flags));
+		return CALL(fsetxattr(q->at[0].obj, m->name, m->value, m->size, (int)m->xattr_flags));
 	case SYS_fremovexattr:
-		return CALL(fremovexattr(q->fd, m->name));
+		return CALL(fremovexattr(q->at[0].obj, m->name));
 	case SYS_utimensat:
 	case SYS_futimesat:
-		return CALL(syscall(SYS_utimensat, q->fd, NULL, m->has_times ? m->times : NULL, 0));
+		return CALL(syscall(SYS_utimensat, q->at[0].obj, NULL, m->has_times ? m->times : NULL, 0));
 	default:
 		return -EBADF;
 	}
@@ -212,12 +212,12 @@ static long act_on_object(const struct request *q, const struct meta *m)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", at->obj);
 	switch (q->call->nr) {
 	case SYS_chmod:
-		return CALL(chmod(link, (mode_t)q->args[1]));
+		return CALL(fchmodat(resolve_fds(), link + strlen("/proc/self/fd/"), (mode_t)q->args[1], 0));
 	case SYS_fchmodat:
 	case __NR_fchmodat2:
 		if (S_ISLNK(at->st.st_mode))
 			return -EOPNOTSUPP;
-		return CALL(chmod(link, (mode_t)q->args[2]));
+		return CALL(fchmodat(resolve_fds(), link + strlen("/proc/self/fd/"), (mode_t)q->args[2], 0));
 	case SYS_chown:
 	case SYS_lchown:
 		return CALL(fchownat(at->obj, "", (uid_t)q->args[1], (gid_t)q->args[2], AT_EMPTY_PATH));
@@ -254,15 +254,10 @@ static int prepare_by_fd(struct request *q, struct meta *m, int fd)
 
 	if (r < 0)
 		return r == -ESRCH ? -ESRCH : -EBADF;
-	q->fd = r;
 	m->by_fd = true;
-	if (!reply_still_valid(q))
-		return -ESRCH;
-	/* A second descriptor for the name and identity of the very object that the call acts on. */
-	r = (int)CALL(fcntl(q->fd, F_DUPFD_CLOEXEC, 3));
-	if (r < 0)
-		return r;
-	return resolve_fd(r, &q->at[0]);
+	/* The call acts on the very descriptor that is named and compared. */
+	r = resolve_fd(r, &q->at[0]);
+	return reply_still_valid(q) ? r : -ESRCH;
 }
 
 int meta_prepare(struct request *q)
@@ -296,8 +291,6 @@ int meta_prepare(struct request *q)
 		r = request_copy_path(q, 0, q->call->path, request_dirfd(q, q->call->dirfd));
 		if (r < 0)
 			return r;
-		if (!reply_still_valid(q))
-			return -ESRCH;
 		if (q->path[0].len == 0 && (at_flags & AT_EMPTY_PATH) && q->call->flags)
 			r = request_resolve_fd(q, 0, request_dirfd(q, q->call->dirfd));
 		else

@@ -288,12 +288,12 @@ static void perform_rename(struct request *q)
 
 static void perform_link(struct request *q)
 {
-	char link[32];
+	char link[16];
 	long r = -EPERM;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", q->at[0].obj);
+	snprintf(link, sizeof(link), "%d", q->at[0].obj);
 	if (!has_waited(q) || may_link(q))
-		r = CALL(linkat(AT_FDCWD, link, q->at[1].parent, q->at[1].last, AT_SYMLINK_FOLLOW));
+		r = CALL(linkat(resolve_fds(), link, q->at[1].parent, q->at[1].last, AT_SYMLINK_FOLLOW));
 	if (r == 0)
 		tell_cache(q, false);
 	reply_result(q, r);
@@ -312,6 +312,7 @@ static int prepare_make(struct request *q)
 	enum name_kind kind = kind_of(q);
 	unsigned path_arg = kind == NAME_SYMLINK ? q->call->path2 : q->call->path;
 	unsigned dirfd_arg = kind == NAME_SYMLINK ? q->call->dirfd2 : q->call->dirfd;
+	bool around, slash;
 	int r;
 
 	if (kind == NAME_MKNOD) {
@@ -340,10 +341,8 @@ static int prepare_make(struct request *q)
 	r = request_copy_path(q, 0, path_arg, request_dirfd(q, dirfd_arg));
 	if (r < 0)
 		return r;
-	if (!reply_still_valid(q))
-		return -ESRCH;
 	q->open_mode = (uint32_t)request_arg(q, q->call->mode);
-	r = request_resolve(q, 0, RESOLVE_PARENT | RESOLVE_LAST_RAW);
+	r = request_resolve(q, 0, RESOLVE_PARENT | RESOLVE_LAST_RAW | RESOLVE_UNSEEN);
 	if (r == -EBUSY) /* "/" and the like exist */
 		return -EEXIST;
 	if (r < 0)
@@ -351,15 +350,26 @@ static int prepare_make(struct request *q)
 	q->perform = perform_make;
 	if (has_dots(q))
 		return 0;
-	if (q->at[0].obj >= 0)
-		return -EEXIST;
-	if (leads_around(q, kind == NAME_SYMLINK, 0))
-		return refuse_move(q, EACCES);
-	if (kind != NAME_MKDIR && q->at[0].last[strlen(q->at[0].last) - 1] == '/')
-		return -ENOENT;
 	q->creates = true;
 	request_need(q, OP_CREATE, 0);
 	q->needs[0].parent_too = kind == NAME_MKDIR;
+	around = leads_around(q, kind == NAME_SYMLINK, 0);
+	slash = kind != NAME_MKDIR && q->at[0].last[strlen(q->at[0].last) - 1] == '/';
+	/* What is there already makes it an error, whatever is allowed. Where it is, the call itself says so. */
+	if (around || slash || !request_may_act_unseen(q)) {
+		if (q->at[0].obj < 0)
+			r = resolve_look(&q->at[0]);
+		if (r < 0)
+			return r;
+		if (q->at[0].obj >= 0)
+			return -EEXIST;
+		if (around)
+			return refuse_move(q, EACCES);
+		if (slash)
+			return -ENOENT;
+	} else if (q->at[0].obj >= 0) {
+		return -EEXIST;
+	}
 	return 0;
 }
 
@@ -369,8 +379,6 @@ static int prepare_remove(struct request *q)
 
 	if (r < 0)
 		return r;
-	if (!reply_still_valid(q))
-		return -ESRCH;
 	r = request_resolve(q, 0, RESOLVE_PARENT | RESOLVE_LAST_RAW);
 	if (r == -EBUSY)
 		return kind_of(q) == NAME_RMDIR ? -EBUSY : -EISDIR;
@@ -391,8 +399,6 @@ static int copy_two(struct request *q)
 
 	if (r == 0)
 		r = request_copy_path(q, 1, q->call->path2, request_dirfd(q, q->call->dirfd2));
-	if (r == 0 && !reply_still_valid(q))
-		r = -ESRCH;
 	return r;
 }
 

@@ -185,7 +185,7 @@ int connect_prepare(struct request *q)
 	r = copy_address(q, domain, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
 	if (r < 0)
 		return r;
-	if (!reply_still_valid(q))
+	if (!request_is_valid(q))
 		return -ESRCH;
 	a = q->extra;
 	if (send && !policy_names_op(q->rules->policy, OP_CONNECT) &&
@@ -272,7 +272,7 @@ int bind_prepare(struct request *q)
 	r = copy_address(q, domain, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
 	if (r < 0)
 		return r;
-	if (!reply_still_valid(q))
+	if (!request_is_valid(q))
 		return -ESRCH;
 	a = q->extra;
 	q->perform = perform_bind;

@@ -136,7 +136,9 @@ static int resolve_open(struct request *q)
 	bool creat = q->open_flags & O_CREAT;
 	bool nofollow = (q->open_flags & O_NOFOLLOW) || (creat && (q->open_flags & O_EXCL));
 	bool slash = q->path[0].len > 0 && q->path[0].bytes[q->path[0].len - 1] == '/';
-	unsigned flags = (nofollow ? 0 : RESOLVE_FOLLOW) | (creat || nofollow ? RESOLVE_PARENT : 0);
+	bool excl = (q->open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+	unsigned flags = (nofollow ? 0 : RESOLVE_FOLLOW) | (creat || nofollow ? RESOLVE_PARENT : 0) |
+			 (excl && !q->open_resolve ? RESOLVE_UNSEEN : 0);
 	int r = request_resolve(q, 0, creat && slash ? RESOLVE_PARENT | RESOLVE_LAST_RAW : flags);
 
 	/* Whatever is there, once its directory has been reached; "." and "/" are known to be there. */
@@ -247,8 +249,6 @@ int open_prepare(struct request *q)
 
 	q->boundable = true;
 	q->perform = perform_open;
-	if (!reply_still_valid(q))
-		return -ESRCH;
 	/* O_PATH opens nothing: what is done with the descriptor later is judged. Flags are in a register,
 	 * so the kernel will see the same. */
 	if ((q->open_flags & O_PATH) && q->call->nr != SYS_openat2) {
@@ -257,6 +257,11 @@ int open_prepare(struct request *q)
 		return 1;
 	}
 	r = resolve_open(q);
+	if (r == 0 && at->obj < 0 && (q->open_flags & O_EXCL)) {
+		state_needs(q);
+		if (!request_may_act_unseen(q))
+			r = resolve_look(at);
+	}
 	if (r == -ENOENT && q->cache_key.a && !(q->open_flags & O_ACCMODE))
 		learn_missing(q);
 	/* Natively the lack of a descriptor is found before the path is walked. */
@@ -292,7 +297,7 @@ static int open_object(const struct request *q, bool nonblock)
 	const struct resolved *at = &q->at[0];
 	uint64_t not_ours = q->open_flags & TMPFILE_BIT ? O_CREAT : O_CREAT | O_EXCL;
 	uint64_t flags = (q->open_flags & ~not_ours) | O_CLOEXEC | O_NOCTTY;
-	char link[32];
+	char link[16];
 	int fd;
 
 	if (nonblock)
@@ -319,8 +324,8 @@ static int open_object(const struct request *q, bool nonblock)
 		}
 		return fd == -ELOOP ? STALE : fd;
 	}
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", at->obj);
-	return sys_openat2(AT_FDCWD, link, flags, q->open_flags & TMPFILE_BIT ? q->open_mode : 0, 0);
+	snprintf(link, sizeof(link), "%d", at->obj);
+	return sys_openat2(resolve_fds(), link, flags, q->open_flags & TMPFILE_BIT ? q->open_mode : 0, 0);
 }
 
 /* In a sticky directory that others may write, O_CREAT on what exists has rules of its own

@@ -269,7 +269,7 @@ int stat_prepare(struct request *q)
 	}
 	if (r < 0)
 		return r;
-	if (!reply_still_valid(q))
+	if (!request_is_valid(q))
 		return -ESRCH;
 	/* Of a descriptor, not a name: nothing to be seen. */
 	if (q->path[0].len == 0 && q->rules->plan->seen_only[CALL_STAT])

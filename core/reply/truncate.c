@@ -40,8 +40,6 @@ int truncate_prepare(struct request *q)
 	r = request_copy_path(q, 0, q->call->path, AT_FDCWD);
 	if (r < 0)
 		return r;
-	if (!reply_still_valid(q))
-		return -ESRCH;
 	r = request_resolve(q, 0, RESOLVE_FOLLOW);
 	if (r < 0)
 		return r;

@@ -53,8 +53,6 @@ int watch_prepare(struct request *q)
 		r = request_copy_path(q, 0, inotify ? 2 : 5, dirfd);
 		if (r < 0)
 			return r;
-		if (!reply_still_valid(q))
-			return -ESRCH;
 		r = request_resolve(q, 0, follow ? RESOLVE_FOLLOW : 0);
 	}
 	if (r < 0)

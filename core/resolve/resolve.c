@@ -20,7 +20,8 @@ static struct {
 	pid_t guarded[2];
 	bool guard_outsiders;
 	const char *const *hidden; /* directories that are sluice's own */
-} world;
+	int fds; /* /proc/self/fd */
+} world = {.fds = -EBADF};
 
 int resolve_init(void)
 {
@@ -36,7 +37,13 @@ int resolve_init(void)
 	if (fd >= 0 && read(fd, &c, 1) != 1)
 		c = '1';
 	world.protected_symlinks = c != '0';
-	return 0;
+	world.fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return world.fds < 0 ? -errno : 0;
+}
+
+int resolve_fds(void)
+{
+	return world.fds;
 }
 
 void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders)
@@ -124,25 +131,27 @@ void resolved_init(struct resolved *r)
 {
 	r->parent = r->obj = -EBADF;
 	r->last[0] = r->name[0] = '\0';
-	r->name_len = 0;
-	r->unnamed = r->deleted = r->magic = r->theirs = false;
+	r->name_len = r->dir_len = 0;
+	r->unnamed = r->deleted = r->magic = r->theirs = r->borrowed = false;
 }
 
 void resolved_done(struct resolved *r)
 {
-	cleanup_close(&r->parent);
+	if (!r->borrowed)
+		cleanup_close(&r->parent);
 	cleanup_close(&r->obj);
 	r->parent = r->obj = -EBADF;
+	r->borrowed = false;
 }
 
 int resolve_name(int fd, struct resolved *r)
 {
 	static const char deleted[] = " (deleted)";
-	char link[32];
+	char number[16];
 	ssize_t n;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = CALL(readlink(link, r->name, PATH_MAX));
+	snprintf(number, sizeof(number), "%d", fd);
+	n = CALL(readlinkat(world.fds, number, r->name, PATH_MAX));
 	if (n < 0)
 		return (int)n;
 	if (n >= PATH_MAX)
@@ -274,32 +283,43 @@ static bool split(const char *path, size_t len, char *dir, char *last)
 	return true;
 }
 
-/* The parent in one openat2, then the last name in it. -ELOOP: walk. */
-static int fast_parent(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
-		       struct resolved *r)
+/* A clean path without links names its directory as it is written. Not where "self" may stand. 0: done, 1: another
+ * way, or -errno. */
+static int clean_parent(const char *dir, const char *path, size_t len, struct resolved *r)
 {
-	char dir[PATH_MAX];
-	size_t last_len;
-	struct stat parent_st;
 	int fd;
 
-	if (!split(path, len, dir, r->last))
-		return -ELOOP;
-	fd = sys_openat2(from->base, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
-			 from->how | RESOLVE_NO_MAGICLINKS);
+	if (through_self(path) || !resolve_is_clean(path, len))
+		return 1;
+	fd = sys_openat2(AT_FDCWD, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return fd == -ELOOP ? 1 : fd;
+	r->parent = fd;
+	r->name_len = strlen(dir);
+	memcpy(r->name, dir, r->name_len + 1);
+	return 0;
+}
+
+/* The directory part of a path, whatever links are in it, and the kernel's name for what it leads to. */
+static int kernel_parent(const struct resolve_from *from, const char *dir, const char *path, struct resolved *r)
+{
+	bool is_base = from->lends && from->how == 0 && strcmp(dir, ".") == 0;
+	int fd = from->base;
+
+	if (!is_base)
+		fd = sys_openat2(from->base, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+				 from->how | RESOLVE_NO_MAGICLINKS);
 	if (fd < 0 && from->how == 0 && (from->exact || through_self(path)))
 		return -ELOOP;
 	if (fd < 0)
 		return fd == -EAGAIN && !(from->how & RESOLVE_CACHED) ? -ELOOP : fd;
 	r->parent = fd;
-	if (fstat(fd, &parent_st) < 0)
+	r->borrowed = is_base;
+	if (fstat(fd, &r->st) < 0)
 		return -errno;
-	if (resolve_on_procfs(fd, &parent_st))
+	/* (The walk has the right errno for what is no directory.) */
+	if (!S_ISDIR(r->st.st_mode) || resolve_on_procfs(fd, &r->st))
 		return -ELOOP;
-	last_len = strlen(r->last);
-	if (r->last[last_len - 1] == '/' && !(flags & RESOLVE_LAST_RAW))
-		return -ELOOP;
-	r->st = parent_st;
 	fd = resolve_name(r->parent, r);
 	if (fd < 0)
 		return fd;
@@ -307,29 +327,81 @@ static int fast_parent(const struct resolve_from *from, const char *path, size_t
 		return -ENOENT;
 	if (r->name_len > 1)
 		r->name[r->name_len++] = '/';
-	if (r->last[last_len - 1] == '/')
-		last_len--;
-	memcpy(r->name + r->name_len, r->last, last_len);
-	r->name_len += last_len;
-	r->name[r->name_len] = '\0';
-	/* The bare name, without its slash, and never through a link. */
-	{
-		char bare[NAME_MAX + 1];
+	return 0;
+}
 
-		memcpy(bare, r->last, last_len);
-		bare[last_len] = '\0';
-		fd = sys_openat2(r->parent, bare, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0);
+static int find_parent(const struct resolve_from *from, const char *dir, const char *path, size_t len,
+		       struct resolved *r)
+{
+	const struct resolved *beside = from->beside;
+	int e = 1;
+
+	if (beside) {
+		r->parent = beside->parent;
+		r->borrowed = true;
+		r->name_len = beside->dir_len;
+		memcpy(r->name, beside->name, beside->dir_len);
+		return 0;
 	}
+	if (from->how == 0)
+		e = clean_parent(dir, path, len, r);
+	return e == 1 ? kernel_parent(from, dir, path, r) : e;
+}
+
+int resolve_look(struct resolved *r)
+{
+	size_t n = strlen(r->last);
+	char bare[NAME_MAX + 2];
+	int fd;
+
+	/* The bare name, without its slash, and never through a link. */
+	memcpy(bare, r->last, n + 1);
+	if (n > 1 && bare[n - 1] == '/')
+		bare[n - 1] = '\0';
+	fd = sys_openat2(r->parent, bare, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0);
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
 		return fd;
 	r->obj = fd;
-	if (fstat(fd, &r->st) < 0)
-		return -errno;
-	if (S_ISLNK(r->st.st_mode) && (flags & RESOLVE_FOLLOW))
+	return fstat(fd, &r->st) < 0 ? -errno : 0;
+}
+
+/* The parent in one openat2, then the last name in it. -ELOOP: walk. */
+static int fast_parent(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
+		       struct resolved *r)
+{
+	char dir[PATH_MAX];
+	size_t last_len;
+	int e;
+
+	if (!split(path, len, dir, r->last))
 		return -ELOOP;
-	return 0;
+	last_len = strlen(r->last);
+	if (r->last[last_len - 1] == '/' && !(flags & RESOLVE_LAST_RAW))
+		return -ELOOP;
+	e = find_parent(from, dir, path, len, r);
+	if (e < 0)
+		return e;
+	r->dir_len = r->name_len;
+	if (r->last[last_len - 1] == '/')
+		last_len--;
+	memcpy(r->name + r->name_len, r->last, last_len);
+	r->name_len += last_len;
+	r->name[r->name_len] = '\0';
+	if (flags & RESOLVE_UNSEEN)
+		return 0;
+	e = resolve_look(r);
+	if (e == 0 && r->obj >= 0 && S_ISLNK(r->st.st_mode) && (flags & RESOLVE_FOLLOW))
+		return -ELOOP;
+	return e;
+}
+
+bool resolve_same_dir(const char *a, const char *b)
+{
+	char dir[2][PATH_MAX], last[NAME_MAX + 2];
+
+	return split(a, strlen(a), dir[0], last) && split(b, strlen(b), dir[1], last) && strcmp(dir[0], dir[1]) == 0;
 }
 
 int resolve_path(const struct resolve_from *from, const char *path, size_t len, unsigned flags,

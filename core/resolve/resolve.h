@@ -21,14 +21,17 @@ enum resolve_flags {
 	RESOLVE_FOLLOW = 1, /* a final symlink is followed */
 	RESOLVE_PARENT = 2, /* the parent directory and last name are wanted, the object may be missing */
 	RESOLVE_LAST_RAW = 4, /* with PARENT: calls that act on the name itself (unlink, rename, mkdir) */
+	RESOLVE_UNSEEN = 8, /* with PARENT: whether the object is there need not be known, obj may be missing for it */
 };
 
 struct resolved {
 	int parent; /* O_PATH, or -EBADF: not asked for, or no parent (/, a magic link, a descriptor) */
+	bool borrowed; /* parent is somebody else's, who lives longer */
 	int obj;    /* O_PATH, or -EBADF: missing */
 	struct stat st;              /* of obj */
 	char last[NAME_MAX + 2];     /* in parent; with the trailing slash that the target wrote */
 	size_t name_len;
+	size_t dir_len; /* of name: the parent's, as it is written, with its slash; 0: not known */
 	char name[PATH_MAX + NAME_MAX + 2]; /* canonical, absolute; "pipe:[1]" for what has no path */
 	bool unnamed; /* no path leads to it: pipe, socket, memfd, deleted without a name */
 	bool deleted; /* unlinked since: `name` is the one it had */
@@ -41,6 +44,8 @@ struct resolve_from {
 	int base;           /* O_PATH of the directory that relative paths start from; -EBADF if absolute */
 	bool exact;         /* errors count too: no baseline lets the kernel have the last word */
 	uint64_t how;       /* RESOLVE_* bits of a target's own openat2, 0 otherwise */
+	bool lends;         /* base may become the result's parent: it lives longer */
+	const struct resolved *beside; /* resolved from the same base and directory part: its parent is ours; or NULL */
 };
 
 void resolved_init(struct resolved *r);
@@ -51,6 +56,11 @@ void resolved_done(struct resolved *r);
 int resolve_path(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
 		 struct resolved *r);
 
+/* Do two paths have the same directory part, as they are written? */
+bool resolve_same_dir(const char *a, const char *b);
+/* After RESOLVE_UNSEEN: look for the object, not following a link. 0, missing or not, or -errno. */
+int resolve_look(struct resolved *r);
+
 /* The object behind a descriptor that we hold: its name by the kernel's word. Takes FD. */
 int resolve_fd(int fd, struct resolved *r);
 
@@ -60,6 +70,9 @@ int resolve_walk(const struct resolve_from *from, const char *path, size_t len, 
 
 /* The kernel's name for FD, verified: fills name, name_len, unnamed, deleted from st. */
 int resolve_name(int fd, struct resolved *r);
+
+/* Our /proc/self/fd, O_PATH: what is called "7" in it is what descriptor 7 holds, a link not followed. */
+int resolve_fds(void);
 
 /* Absolute, no "//", ".", "..", no trailing slash but in "/": a canonical name if no link is on the way. */
 bool resolve_is_clean(const char *path, size_t len);
