@@ -74,8 +74,8 @@ static int add_known(struct prog *p, const struct filter_spec *spec)
 	return prog_add_known(p, known, SECCOMP_RET_ERRNO | ENOSYS);
 }
 
-/* Append what CTX compiles to. Unless it is the last, "return allow" becomes a jump past its end. */
-static int add_compiled(struct prog *p, scmp_filter_ctx ctx, bool last)
+/* What CTX compiles to; malloc'ed. Unless it is the last, "return allow" becomes a jump past its end. */
+static int compile(scmp_filter_ctx ctx, bool last, struct sock_filter **ret, size_t *ret_n)
 {
 	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
 	_cleanup_free_ struct sock_filter *insns = NULL;
@@ -99,15 +99,25 @@ static int add_compiled(struct prog *p, scmp_filter_ctx ctx, bool last)
 	for (size_t i = 0; i < n && !last; i++)
 		if (insns[i].code == (BPF_RET | BPF_K) && insns[i].k == SECCOMP_RET_ALLOW)
 			insns[i] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(n - i - 1));
-	return prog_add(p, insns, n);
+	*ret = insns;
+	insns = NULL;
+	*ret_n = n;
+	return 0;
 }
 
 static int add_part(struct prog *p, const struct filter_spec *spec, enum filter_group group)
 {
-	_cleanup_ctx_ scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	bool last = group == FILTER_GROUPS;
+	uint32_t nrs[FILTER_MOST_CALLS];
+	size_t n_nrs = 0, n = 0;
+	int err = last ? 0 : filter_default_errno(group, spec, nrs, &n_nrs);
+	_cleanup_ctx_ scmp_filter_ctx ctx = NULL;
+	_cleanup_free_ struct sock_filter *insns = NULL;
 	int r;
 
+	if (err && n_nrs == 0)
+		return 0; /* all of its calls are lifted */
+	ctx = seccomp_init(err ? SCMP_ACT_ERRNO((uint32_t)err) : SCMP_ACT_ALLOW);
 	if (!ctx)
 		return -ENOMEM;
 	/* x32 is "bad architecture" to libseccomp; it was answered before. */
@@ -116,7 +126,11 @@ static int add_part(struct prog *p, const struct filter_spec *spec, enum filter_
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
 	if (r == 0)
 		r = last ? filter_add_traps(ctx, spec) : filter_add_refusals(ctx, spec, group);
-	return r < 0 ? r : add_compiled(p, ctx, last);
+	if (r == 0)
+		r = compile(ctx, last, &insns, &n);
+	if (r == 0 && err)
+		r = prog_add_only(p, nrs, n_nrs, n);
+	return r < 0 ? r : prog_add(p, insns, n);
 }
 
 int filter_build_begin(const struct filter_spec *spec, struct prog *ret)

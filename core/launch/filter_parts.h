@@ -16,11 +16,15 @@ bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *ca
 /* Is it refused outright, because nothing bounds it and it can't be judged? */
 bool filter_refuses_task_call(const struct filter_spec *spec, const struct call_desc *call);
 
-/* Parts that refuse, default allow. Small ones: libseccomp's time grows with the square of the rules.
- * Only FILTER_TASKS looks at filter_spec.protected. */
+/* Parts that refuse. libseccomp's time grows with the square of the rules: so they are small, and where less is
+ * allowed than is refused the rules say what is allowed. Only FILTER_TASKS looks at filter_spec.protected. */
 enum filter_group {
-	FILTER_BY_NAME, FILTER_IOCTL, FILTER_FAMILIES, FILTER_PROTOCOLS, FILTER_MISC, FILTER_TASKS, FILTER_GROUPS
+	FILTER_BY_NAME, FILTER_IOCTL, FILTER_SOCKETS, FILTER_PERMITS, FILTER_MISC, FILTER_TASKS, FILTER_GROUPS
 };
+#define FILTER_MOST_CALLS 32
+/* The errno of what the rules of a part don't allow, and in RET_NRS (FILTER_MOST_CALLS) the numbers of the only
+ * calls that the part is for; 0: the default is allow, for all calls. */
+int filter_default_errno(enum filter_group group, const struct filter_spec *spec, uint32_t *ret_nrs, size_t *ret_n);
 int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec, enum filter_group group);
 /* The part that traps, default allow. */
 int filter_add_traps(scmp_filter_ctx ctx, const struct filter_spec *spec);

@@ -5,13 +5,15 @@
  * ignored by the call, so a rule on 64 bits could be walked around (CVE-2019-7303). Where a range
  * has to be refused the whole register is compared, upwards: that errs on the refusing side.
  *
- * Rules of one call may overlap within a part only if they have the same errno.
+ * Rules of one call may overlap within a part only if they have the same errno. Two parts say what is allowed, and
+ * all else of their calls is refused: FILTER_SOCKETS and FILTER_PERMITS.
  */
 #include "core/cleanup.h"
 #include "core/launch/filter_parts.h"
 #include "core/sys.h"
 #include "policy/syscall_numbers.h"
 
+#include <assert.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -40,12 +42,30 @@ static int eq32(scmp_filter_ctx ctx, int err, int nr, unsigned arg, uint32_t val
 	return filter_rule1(ctx, ERR(err), nr, arg, LOW32, value);
 }
 
-static int any_bit(scmp_filter_ctx ctx, int err, int nr, unsigned arg, uint32_t bits)
+static int permit_without(scmp_filter_ctx ctx, int nr, unsigned arg, uint32_t bits)
 {
-	for (uint32_t bit = 1; bit; bit <<= 1)
-		if (bits & bit)
-			TRY(filter_rule1(ctx, ERR(err), nr, arg, bit, bit));
-	return 0;
+	return filter_rule1(ctx, SCMP_ACT_ALLOW, nr, arg, bits, 0);
+}
+
+static int permit(scmp_filter_ctx ctx, int nr, unsigned arg, uint32_t value)
+{
+	return filter_rule1(ctx, SCMP_ACT_ALLOW, nr, arg, LOW32, value);
+}
+
+/* ioctls whose numbers begin with FIRST, which has its last log2(LEN) bits clear: but the N numbers SPARED. */
+static int refuse_ioctls(scmp_filter_ctx ctx, uint32_t first, uint32_t len, uint32_t mask, const uint32_t *spared,
+			 size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		any = any || (spared[i] >= first && spared[i] < first + len);
+	if (!any)
+		return filter_rule1(ctx, ERR(EPERM), __NR_ioctl, 1, mask & ~(len - 1), first);
+	if (len == 1)
+		return 0;
+	TRY(refuse_ioctls(ctx, first, len / 2, mask, spared, n));
+	return refuse_ioctls(ctx, first + len / 2, len / 2, mask, spared, n);
 }
 
 /* Requests that type into the user's terminal, load line disciplines, reach namespaces, make or
@@ -70,19 +90,19 @@ static int refuse_ioctl(scmp_filter_ctx ctx, const struct filter_spec *spec)
 		0xc0506617, 0xc0406618, 0xc0406619, /* FS_IOC_ADD/REMOVE_ENCRYPTION_KEY(_ALL_USERS) */
 		0x40047211, /* FAT_IOCTL_SET_ATTRIBUTES */
 	};
+	static const uint32_t not_pidfds[] = {0xff00, 0xff0b, 0xff0c, 0xff0d, 0xff0e, 0xff0f};
+	static const uint32_t btrfs_spared[] = {0x9409, 0x940d, 0x9431, 0x9436};
 
 	for (size_t i = 0; i < COUNT(always); i++)
 		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, always[i]));
 	if (spec->plan->trap[CALL_META])
 		for (size_t i = 0; i < COUNT(meta); i++)
 			TRY(eq32(ctx, EPERM, __NR_ioctl, 1, meta[i]));
-	/* PIDFD_GET_*_NAMESPACE */
-	for (uint32_t nr = 1; nr <= 10; nr++)
-		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, 0xff00 | nr));
-	/* All of btrfs (snapshots, subvolumes, send, search) but cloning ranges between open files. */
-	for (uint32_t nr = 0; nr < 64; nr++)
-		if (nr != 9 && nr != 13 && nr != 54 && nr != 49) /* and reading the label */
-			TRY(filter_rule1(ctx, ERR(EPERM), __NR_ioctl, 1, 0xffff, 0x9400 | nr));
+	/* PIDFD_GET_*_NAMESPACE: 1 to 10 */
+	TRY(refuse_ioctls(ctx, 0xff00, 16, LOW32, not_pidfds, COUNT(not_pidfds)));
+	/* All of btrfs (snapshots, subvolumes, send, search), 0 to 63, but reading the label and cloning ranges
+	 * between open files. */
+	TRY(refuse_ioctls(ctx, 0x9400, 64, 0xffff, btrfs_spared, COUNT(btrfs_spared)));
 	/* Like F_SETOWN: see refuse_fcntl(). */
 	if (!spec->signals_scoped) {
 		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, 0x8901)); /* FIOSETOWN */
@@ -133,30 +153,33 @@ static int refuse_seccomp(scmp_filter_ctx ctx, const struct filter_spec *spec)
 			    SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
 
-static bool family_known(uint32_t family)
-{
-	return family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK;
-}
-
 /* inet: TCP and UDP. All that is refused by register, so that a module is never loaded for it. */
-static int refuse_inet(scmp_filter_ctx ctx, uint32_t family, bool allowed)
+static int permit_inet(scmp_filter_ctx ctx, uint32_t family, bool allowed)
 {
+	static const uint32_t types[] = {SOCK_STREAM, SOCK_DGRAM}, protocols[] = {0, IPPROTO_TCP, IPPROTO_UDP};
+
 	if (!allowed)
 		return eq32(ctx, EACCES, __NR_socket, 0, family);
-	for (uint32_t type = 0; type <= SOCK_TYPE_BITS; type++)
-		if (type != SOCK_STREAM && type != SOCK_DGRAM)
-			TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, family, 1,
-					 SOCK_TYPE_BITS, type));
-	for (uint32_t proto = 1; proto <= IPPROTO_UDP; proto++)
-		if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
-			TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, family, 2, LOW32,
-					 proto));
-	/* From 18 on, ICMPv6 and MPTCP among them. */
-	for (uint32_t bit = 1U << 5; bit; bit <<= 1)
-		TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, family, 2, bit, bit));
-	for (uint32_t proto = IPPROTO_UDP + 1; proto < 32; proto++)
-		TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, family, 2, LOW32, proto));
+	for (size_t t = 0; t < COUNT(types); t++)
+		for (size_t p = 0; p < COUNT(protocols); p++) {
+			const struct scmp_arg_cmp cmp[] = {
+				SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, LOW32, family),
+				SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, SOCK_TYPE_BITS, types[t]),
+				SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, LOW32, protocols[p]),
+			};
+
+			TRY(seccomp_rule_add_exact_array(ctx, SCMP_ACT_ALLOW, __NR_socket, COUNT(cmp), cmp));
+		}
 	return 0;
+}
+
+static int permit_sockets(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	TRY(permit(ctx, __NR_socket, 0, AF_UNIX));
+	/* NETLINK_ROUTE is 0. */
+	TRY(filter_rule2(ctx, SCMP_ACT_ALLOW, __NR_socket, 0, LOW32, AF_NETLINK, 2, LOW32, NETLINK_ROUTE));
+	TRY(permit_inet(ctx, AF_INET, spec->plan->inet_sockets));
+	return permit_inet(ctx, AF_INET6, spec->plan->inet_sockets);
 }
 
 /* May the tree not connect to each and every socket file? (Calls can be trapped without that.) */
@@ -178,26 +201,9 @@ static int refuse_unix_datagrams(scmp_filter_ctx ctx, int nr)
 	return filter_rule2(ctx, ERR(EACCES), nr, 0, LOW32, AF_UNIX, 1, SOCK_TYPE_BITS, SOCK_RAW);
 }
 
-static int refuse_families(scmp_filter_ctx ctx, const struct filter_spec *spec)
+static int refuse_socket(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
-	const uint32_t past_last = 64; /* AF_MAX is 46 in Linux 6.18 */
-
-	for (uint32_t family = 0; family < past_last; family++)
-		if (!family_known(family))
-			TRY(eq32(ctx, EAFNOSUPPORT, __NR_socket, 0, family));
-	for (uint32_t bit = past_last; bit; bit <<= 1)
-		TRY(filter_rule1(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, bit, bit));
 	return peers_restricted(spec) ? refuse_unix_datagrams(ctx, __NR_socket) : 0;
-}
-
-static int refuse_protocols(scmp_filter_ctx ctx, const struct filter_spec *spec)
-{
-	TRY(refuse_inet(ctx, AF_INET, spec->plan->inet_sockets));
-	TRY(refuse_inet(ctx, AF_INET6, spec->plan->inet_sockets));
-	/* NETLINK_ROUTE is 0. */
-	for (uint32_t bit = 1; bit; bit <<= 1)
-		TRY(filter_rule2(ctx, ERR(EAFNOSUPPORT), __NR_socket, 0, LOW32, AF_NETLINK, 2, bit, bit));
-	return 0;
 }
 
 static int refuse_socketpair(scmp_filter_ctx ctx, const struct filter_spec *spec)
@@ -231,31 +237,27 @@ static int refuse_sendto(scmp_filter_ctx ctx, const struct filter_spec *spec)
 #define NEW_NAMESPACES \
 	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
 
-static int refuse_clone(scmp_filter_ctx ctx, const struct filter_spec *spec)
+static int permit_clone(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
 	/* The low byte is the exit signal here, so there is no CLONE_NEWTIME. */
-	return any_bit(ctx, EPERM, __NR_clone, 0,
-		       (uint32_t)NEW_NAMESPACES | (spec->refuse_untraced ? (uint32_t)CLONE_UNTRACED : 0));
+	return permit_without(ctx, __NR_clone, 0,
+			      (uint32_t)NEW_NAMESPACES | (spec->refuse_untraced ? (uint32_t)CLONE_UNTRACED : 0));
 }
 
-static int refuse_unshare(scmp_filter_ctx ctx, const struct filter_spec *spec)
+static int permit_unshare(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
 	(void)spec;
-	return any_bit(ctx, EPERM, __NR_unshare, 0, (uint32_t)NEW_NAMESPACES | CLONE_NEWTIME);
+	return permit_without(ctx, __NR_unshare, 0, (uint32_t)NEW_NAMESPACES | CLONE_NEWTIME);
 }
 
 /* 0, ADDR_NO_RANDOMIZE (debuggers) and the query 0xffffffff. */
-static int refuse_personality(scmp_filter_ctx ctx, const struct filter_spec *spec)
+static int permit_personality(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
-	const uint32_t no_randomize = 0x0040000, top = 1U << 31;
+	const uint32_t no_randomize = 0x0040000;
 
 	(void)spec;
-	for (uint32_t bit = 1; bit < top; bit <<= 1) {
-		if (bit != no_randomize)
-			TRY(filter_rule1(ctx, ERR(EPERM), __NR_personality, 0, top | bit, bit));
-		TRY(filter_rule1(ctx, ERR(EPERM), __NR_personality, 0, top | bit, top)); /* no query */
-	}
-	return 0;
+	TRY(permit_without(ctx, __NR_personality, 0, ~no_randomize));
+	return permit(ctx, __NR_personality, 0, 0xffffffff);
 }
 
 /* The mark of a task's domain travels as RLIMIT_LOCKS. The core limit is 0: a core is a file that the
@@ -284,17 +286,17 @@ static int refuse_prlimit(scmp_filter_ctx ctx, const struct filter_spec *spec)
 }
 
 /* Permission events would let the target hold up every open of a file system, the supervisor's too. */
-static int refuse_fanotify(scmp_filter_ctx ctx, const struct filter_spec *spec)
+static int permit_fanotify(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
 	(void)spec;
-	return any_bit(ctx, EPERM, __NR_fanotify_init, 0, 0x4 | 0x8); /* FAN_CLASS_CONTENT, _PRE_CONTENT */
+	return permit_without(ctx, __NR_fanotify_init, 0, 0x4 | 0x8); /* FAN_CLASS_CONTENT, _PRE_CONTENT */
 }
 
 /* By group or user these reach the supervisor, which shares the target's process group and user. */
-static int refuse_setpriority(scmp_filter_ctx ctx, const struct filter_spec *spec)
+static int permit_setpriority(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
 	(void)spec;
-	return any_bit(ctx, EPERM, __NR_setpriority, 0, LOW32); /* PRIO_PROCESS is 0 */
+	return permit(ctx, __NR_setpriority, 0, PRIO_PROCESS);
 }
 
 static int refuse_ioprio(scmp_filter_ctx ctx, const struct filter_spec *spec)
@@ -329,9 +331,13 @@ static const struct {
 	enum filter_group group;
 } by_registers[] = {
 	{__NR_ioctl, refuse_ioctl, FILTER_IOCTL},
-	{__NR_socket, refuse_families, FILTER_FAMILIES},
-	{__NR_socket, refuse_protocols, FILTER_PROTOCOLS},
-	{__NR_personality, refuse_personality, FILTER_MISC},
+	{__NR_socket, permit_sockets, FILTER_SOCKETS},
+	{__NR_clone, permit_clone, FILTER_PERMITS},
+	{__NR_unshare, permit_unshare, FILTER_PERMITS},
+	{__NR_personality, permit_personality, FILTER_PERMITS},
+	{__NR_fanotify_init, permit_fanotify, FILTER_PERMITS},
+	{__NR_setpriority, permit_setpriority, FILTER_PERMITS},
+	{__NR_socket, refuse_socket, FILTER_MISC},
 	{__NR_fcntl, refuse_fcntl, FILTER_TASKS},
 	{__NR_prctl, refuse_prctl, FILTER_MISC},
 	{__NR_seccomp, refuse_seccomp, FILTER_MISC},
@@ -339,14 +345,12 @@ static const struct {
 	{__NR_sendmsg, refuse_sendmsg, FILTER_MISC},
 	{__NR_sendmmsg, refuse_sendmmsg, FILTER_MISC},
 	{__NR_sendto, refuse_sendto, FILTER_MISC},
-	{__NR_clone, refuse_clone, FILTER_MISC},
-	{__NR_unshare, refuse_unshare, FILTER_MISC},
 	{__NR_setrlimit, refuse_setrlimit, FILTER_MISC},
 	{__NR_prlimit64, refuse_prlimit, FILTER_MISC},
-	{__NR_fanotify_init, refuse_fanotify, FILTER_MISC},
-	{__NR_setpriority, refuse_setpriority, FILTER_MISC},
 	{__NR_ioprio_set, refuse_ioprio, FILTER_MISC},
 };
+
+static_assert(COUNT(by_registers) <= FILTER_MOST_CALLS, "the callers of filter_default_errno() have room");
 
 static int refuse_by_name(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
@@ -365,6 +369,18 @@ static int refuse_tasks(scmp_filter_ctx ctx, const struct filter_spec *spec)
 		if (call_table[i].class == CALL_PID)
 			TRY(refuse_our_tasks(ctx, spec, &call_table[i]));
 	return 0;
+}
+
+int filter_default_errno(enum filter_group group, const struct filter_spec *spec, uint32_t *ret_nrs, size_t *ret_n)
+{
+	*ret_n = 0;
+	if (group != FILTER_SOCKETS && group != FILTER_PERMITS)
+		return 0;
+	for (size_t i = 0; i < COUNT(by_registers); i++)
+		if (by_registers[i].group == group &&
+		    !filter_call_lifted(spec, call_by_nr(by_registers[i].nr)->name))
+			ret_nrs[(*ret_n)++] = (uint32_t)by_registers[i].nr;
+	return group == FILTER_SOCKETS ? EAFNOSUPPORT : EPERM;
 }
 
 int filter_add_refusals(scmp_filter_ctx ctx, const struct filter_spec *spec, enum filter_group group)

@@ -67,6 +67,20 @@ int prog_add_known(struct prog *p, const bool *known, uint32_t result)
 	return r;
 }
 
+int prog_add_only(struct prog *p, const uint32_t *nrs, size_t n, size_t len)
+{
+	const struct sock_filter load = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	const struct sock_filter past = BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)len);
+	int r = n > UINT8_MAX ? -E2BIG : prog_add(p, &load, 1);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct sock_filter one = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nrs[i], (uint8_t)(n - i), 0);
+
+		r = prog_add(p, &one, 1);
+	}
+	return r < 0 ? r : prog_add(p, &past, 1);
+}
+
 int prog_add_gate(struct prog *p, uint32_t nr, uint64_t ip)
 {
 	const uint32_t at = offsetof(struct seccomp_data, instruction_pointer); /* little-endian */

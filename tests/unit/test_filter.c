@@ -407,6 +407,13 @@ static void refuses_requests_by_the_lower_half(void **state)
 	assert_int_equal(DECIDE(__NR_ioctl, 0, 0xc0189436), ALLOWED);    /* FIDEDUPERANGE */
 	assert_int_equal(DECIDE(__NR_ioctl, 0, 0xb701), ERR(EPERM));     /* NS_GET_USERNS */
 	assert_int_equal(DECIDE(__NR_ioctl, 0, 0xff04), ERR(EPERM));     /* PIDFD_GET_*_NAMESPACE */
+	for (uint32_t nr = 0; nr < 256; nr++) {
+		const bool spared = nr == 9 || nr == 13 || nr == 49 || nr == 54 || nr >= 64;
+
+		assert_int_equal(DECIDE(__NR_ioctl, 0, 0xc0009400 | nr), spared ? ALLOWED : ERR(EPERM));
+		assert_int_equal(DECIDE(__NR_ioctl, 0, 0xff00 | nr), nr >= 1 && nr <= 10 ? ERR(EPERM) : ALLOWED);
+		assert_int_equal(DECIDE(__NR_ioctl, 0, 0xc000ff00 | nr), ALLOWED);
+	}
 	assert_int_equal(DECIDE(__NR_ioctl, 0, 0xc0182101), ERR(EPERM)); /* SECCOMP_IOCTL_NOTIF_SEND */
 	assert_int_equal(DECIDE(__NR_ioctl, 0, 0x40086602), ALLOWED);    /* FS_IOC_SETFLAGS: meta is free */
 	plan.trap[CALL_META] = true;
