@@ -261,28 +261,36 @@ static bool view_may_differ(const struct policy *policy)
 }
 
 /* On the confined thread: from here on everything that serves the target is started. */
-static int start_workers(void *ctx, int listener, pid_t target, pid_t warden)
+static int prepare_workers(void *ctx, pid_t warden)
 {
 	struct run *run = ctx;
 	struct supervisor *sup = &run->sup;
 	struct stat ns;
 	struct pool_config config = {
-		.listener = listener, .max_workers = run->options->workers,
+		.max_workers = run->options->workers,
 		.use_uring = run->options->backend == BACKEND_URING ||
 			     (run->options->backend == BACKEND_AUTO && run->features.io_uring),
 		.features = &run->features, .serve = supervise_notification,
 		.worker_init = supervise_worker_init, .worker_done = supervise_worker_done, .ctx = sup,
 	};
 
-	(void)target;
-	sup->listener = listener;
 	sup->warden = warden;
 	sup->self = getpid();
 	sup->mnt_ns = stat("/proc/self/ns/mnt", &ns) == 0 ? ns.st_ino : 0;
 	/* Landlock keeps the tree from other processes' secrets, but for those who may look at the
 	 * performance of all (CAP_PERFMON), the kernel lets them read environ, maps and the like. */
 	resolve_guard(sup->self, warden, !sup->landlock || sup->privileged);
-	return pool_start(&config, &sup->pool);
+	return pool_prepare(&config, &sup->pool);
+}
+
+static int serve(void *ctx, int listener, pid_t target, pid_t warden)
+{
+	struct run *run = ctx;
+
+	(void)target;
+	(void)warden;
+	run->sup.listener = listener;
+	return pool_open(run->sup.pool, listener);
 }
 
 static bool may_execute(void *ctx, pid_t pid, pid_t former)
@@ -311,7 +319,8 @@ static int start(struct run *run)
 		.allowed_calls = policy_allowed_calls(run->policy),
 		.supervise = can_supervise(&run->features), .gate = o->gate,
 		.may_execute = run->plan->exec_checked ? may_execute : NULL,
-		.die_by_ptrace = o->die_by_ptrace, .confined_main = start_workers, .ctx = run,
+		.die_by_ptrace = o->die_by_ptrace, .confined_prepare = prepare_workers,
+		.confined_main = serve, .ctx = run,
 	};
 	struct launch_error error;
 	int r;

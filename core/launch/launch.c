@@ -4,6 +4,7 @@
  *   leader (here)        confined thread               warden              target
  *   sockets
  *   thread ------------> rulesets, U, fork ----------> fork -------------> limits, enter B
+ *                        confined_prepare()
  *   filter ------------> gate -------------------------------------------> install
  *   serve <-------------------------------------------- HELLO
  *                        gate <------------------------------------------- READY + listener
@@ -92,6 +93,18 @@ static int make_rulesets(struct launch *l)
 	return r < 0 ? r : landlock_enter(l->upper);
 }
 
+/* Every worker inherits the filter. Done while the target installs its own. */
+static int prepare_workers(struct launch *l)
+{
+	int r = filter_install_worker();
+
+	if (r < 0)
+		confined_failed(l, STAGE_WORKERS, -r);
+	else if (l->config.confined_prepare)
+		l->confined_err = r = l->config.confined_prepare(l->config.ctx, l->warden);
+	return r;
+}
+
 static void confined_start(struct launch *l)
 {
 	_cleanup_close_ int listener = -EBADF;
@@ -108,6 +121,9 @@ static void confined_start(struct launch *l)
 	sem_post(&l->forked); /* to build_filter() */
 	if (r < 0)
 		return confined_failed(l, STAGE_FORK, -r);
+	/* The tracer's thread must not inherit the workers' filter. */
+	if (l->config.supervise && !is_traced(&l->config) && prepare_workers(l) < 0)
+		return;
 	while (sem_wait(&l->built) < 0)
 		;
 	if (l->program_err < 0)
@@ -128,12 +144,10 @@ static void confined_start(struct launch *l)
 		r = tracer_start(m.pid, l->config.may_execute, l->config.ctx);
 		if (r < 0)
 			return confined_failed(l, STAGE_TRACE, -r);
+		if (l->config.supervise && prepare_workers(l) < 0)
+			return;
 	}
 	if (l->config.supervise) {
-		/* Every worker inherits it. */
-		r = filter_install_worker();
-		if (r < 0)
-			return confined_failed(l, STAGE_WORKERS, -r);
 		l->confined_err = l->config.confined_main(l->config.ctx, take_fd(&listener), m.pid, l->warden);
 	}
 	if (l->confined_err < 0)

@@ -3,9 +3,9 @@
  * DESIGN.md section 5 draws them; Landlock, filter, listener hand-over, terminal, signals, death.
  *
  * launch_start() is called once, from the leader thread, before any other thread exists. It makes
- * the confined thread, which takes the upper bound, forks the warden (which forks the target), gets
- * the listener, then calls confined_main() on itself: that is where workers are started, so that
- * they inherit the domain. launch_wait() runs on the leader thread.
+ * the confined thread, which takes the upper bound, forks the warden (which forks the target), starts
+ * the workers by confined_prepare(), so that they inherit the domain, gets the listener and gives it to
+ * them by confined_main(). launch_wait() runs on the leader thread.
  */
 #pragma once
 #include "core/features.h"
@@ -20,9 +20,10 @@ struct launch_config {
 	bool gate;              /* gate/gate.h */
 	bool supervise;             /* false: no filter with a listener is needed */
 	bool die_by_ptrace;         /* --on-death ptrace */
-	/* Runs on the confined thread once the listener is in hand; must start the workers and return
-	 * 0, or -errno to give up (then the target is killed before its exec). Not called unless
-	 * supervise. */
+	/* Both run on the confined thread, unless supervise is false. The first, which may be NULL, starts the
+	 * workers; the second makes them serve. 0, or -errno to give up (then the target is killed before its
+	 * exec). */
+	int (*confined_prepare)(void *ctx, pid_t warden);
 	int (*confined_main)(void *ctx, int listener, pid_t target, pid_t warden);
 	/* With exec-holes checked: PID, formerly the thread FORMER, has executed something and stands before
 	 * its first instruction. false: it is killed there. On the tracer's thread. NULL: not asked. */

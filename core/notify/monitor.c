@@ -81,7 +81,7 @@ static void grow(struct monitor *m)
 			continue; /* stuck too, though nobody could take its place yet */
 		useful += !atomic_load(&w->ended) && !worker_is_stuck(w, now);
 	}
-	if (useful < p->max_workers && n < p->cap && pool_spawn_worker(p, false) < 0)
+	if (useful < p->max_workers && n < p->cap && pool_spawn_worker(p) < 0)
 		atomic_fetch_add(&p->spawn_errors, 1);
 }
 
@@ -237,7 +237,7 @@ void *monitor_main(void *pool)
 	if (r == 0)
 		r = ring_watch(m.ring, m.pool->kick_fd, POLLIN, TOKEN_KICK, 0);
 	pool_tell(&m.pool->monitor_result, r);
-	if (r == 0)
+	if (r == 0 && pool_await(&m.pool->opened) == 0)
 		monitor_loop(&m);
 	ring_free(m.ring);
 	return NULL;

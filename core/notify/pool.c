@@ -174,7 +174,7 @@ int pool_spawn_thread(struct worker *w, void *(*body)(void *))
 	return -r;
 }
 
-int pool_spawn_worker(struct pool *p, bool owner)
+int pool_spawn_worker(struct pool *p)
 {
 	unsigned n = atomic_load(&p->n_workers);
 	struct worker *w;
@@ -186,7 +186,7 @@ int pool_spawn_worker(struct pool *p, bool owner)
 	if (!w)
 		return -ENOMEM;
 	memset(w, 0, sizeof(*w));
-	camp_init(&w->camp, owner, NULL);
+	camp_init(&w->camp, false, NULL);
 	w->pool = p;
 	w->index = n;
 	r = pool_spawn_thread(w, worker_main);
@@ -203,7 +203,7 @@ static int pool_check(const struct pool_config *config)
 {
 	struct seccomp_notif_sizes sizes = {0};
 
-	if (!config->serve || config->listener < 0)
+	if (!config->serve)
 		return -EINVAL;
 	/* The size is part of RECV's number. */
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
@@ -225,6 +225,8 @@ static struct pool *pool_new(const struct pool_config *config)
 	p->cap = p->max_workers + POOL_STUCK_MAX;
 	if (!p->config.max_slow)
 		p->config.max_slow = POOL_SLOW_DEFAULT;
+	p->config.listener = -EBADF;
+	atomic_store(&p->opened, 1);
 	p->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->workers = calloc(p->cap, sizeof(struct worker *));
 	if (p->kick_fd < 0 || !p->workers || slow_init(p) < 0) {
@@ -250,10 +252,9 @@ static int start_monitor(struct pool *p)
 	return 0;
 }
 
-int pool_start(const struct pool_config *config, struct pool **ret)
+int pool_prepare(const struct pool_config *config, struct pool **ret)
 {
 	struct pool *p;
-	unsigned spawned;
 	int r = pool_check(config);
 
 	if (r)
@@ -264,22 +265,51 @@ int pool_start(const struct pool_config *config, struct pool **ret)
 	p = pool_new(config);
 	if (!p)
 		return -ENOMEM;
-	if (config->features && config->features->sync_wake_up)
-		ioctl(config->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-
 	/* All at once: they get ready side by side. */
 	for (unsigned i = 0; r == 0 && i < POOL_WORKERS_START && i < p->max_workers; i++)
-		r = pool_spawn_worker(p, i == 0);
-	spawned = atomic_load(&p->n_workers);
+		r = pool_spawn_worker(p);
 	if (r == 0)
 		r = start_monitor(p);
-	if (r == 0)
-		r = pool_await(&p->monitor_result);
+	if (r) {
+		pool_stop(p);
+		pool_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+int pool_open(struct pool *p, int listener)
+{
+	unsigned spawned = atomic_load(&p->n_workers);
+	int r;
+
+	if (listener < 0)
+		return -EINVAL;
+	r = pool_await(&p->monitor_result);
 	for (unsigned i = 0; i < spawned; i++) {
 		int ready = pool_await(&p->workers[i]->init_result);
 
 		r = r ? r : ready;
 	}
+	if (r)
+		return r;
+	if (p->config.features && p->config.features->sync_wake_up)
+		ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	p->config.listener = listener;
+	camp_promote(&p->workers[0]->camp);
+	pool_tell(&p->opened, 0); /* to the monitor, whose part promoting is from now on */
+	return 0;
+}
+
+int pool_start(const struct pool_config *config, struct pool **ret)
+{
+	struct pool *p;
+	int r = config->listener < 0 ? -EINVAL : pool_prepare(config, &p);
+
+	if (r)
+		return r;
+	r = pool_open(p, config->listener);
 	if (r) {
 		pool_stop(p);
 		pool_free(p);
@@ -341,6 +371,8 @@ static void stop_monitor(struct pool *p, const struct timespec *deadline)
 
 	if (!p->monitor_started)
 		return;
+	if (atomic_load(&p->opened) == 1)
+		pool_tell(&p->opened, -ECANCELED);
 	pool_kick(p); /* it calls the workers away */
 	while (!slow_done(p) && !deadline_passed(deadline)) {
 		slow_poke_all(p);

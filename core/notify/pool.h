@@ -30,7 +30,13 @@ struct pool_config {
 };
 
 /* Call on the confined thread: all threads of the pool inherit its Landlock domain, filters, credentials
- * and fs_struct as they are now. Blocks all signals in them but the poke signal. 0 or -errno. */
+ * and fs_struct as they are now. Blocks all signals in them but the poke signal. They get ready while the
+ * caller does other things, and serve nobody yet: config->listener is not looked at. 0 or -errno. */
+int pool_prepare(const struct pool_config *config, struct pool **ret);
+/* Waits until they are ready and serves LISTENER, which stays the caller's. Once, on the same thread. On
+ * -errno the pool is still there, for pool_stop() and pool_free(). */
+int pool_open(struct pool *p, int listener);
+/* Both at once; on -errno there is nothing left. */
 int pool_start(const struct pool_config *config, struct pool **ret);
 /* No new notifications; join all threads but those stuck in the kernel (waits about 1 s for them at most).
  * Slow jobs that were accepted are run to their end, interrupted (EINTR) where they block. Any thread but

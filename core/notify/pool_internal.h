@@ -2,7 +2,7 @@
  * What the parts of the pool share: pool.c (life cycle, workers), monitor.c (promotion, growth), slow.c
  * (jobs that may block).
  *
- * Threads. The thread that calls pool_start() makes the first workers and the monitor. All others are made
+ * Threads. The thread that calls pool_prepare() makes the first workers and the monitor. All others are made
  * by the monitor, because a thread inherits its maker's Landlock domain, seccomp filters, credentials and
  * fs_struct: a worker may have changed its own by then, and pool_submit_slow() may be called on a thread
  * that is not confined at all.
@@ -41,7 +41,7 @@ struct worker {
 struct slow;
 
 struct pool {
-	/* immutable after start */
+	/* immutable once opened */
 	struct pool_config config;
 	unsigned max_workers, cap;
 	struct worker **workers; /* cap slots, the first n_workers of them in use */
@@ -55,6 +55,7 @@ struct pool {
 	_Atomic unsigned left_behind, n_slow_alive;
 	_Atomic int error;
 	_Atomic int monitor_result; /* futex; 1: not there yet */
+	_Atomic int opened;         /* futex; 1: there is no listener yet; < 0: there won't be one */
 	/* slow_lock */
 	pthread_mutex_t slow_lock;
 	struct slow *slow; /* max_slow slots */
@@ -62,8 +63,8 @@ struct pool {
 };
 
 uint64_t pool_now_ns(void);
-/* Monitor, and pool_start() before it. */
-int pool_spawn_worker(struct pool *p, bool owner);
+/* Monitor, and pool_prepare() before it. */
+int pool_spawn_worker(struct pool *p);
 int pool_spawn_thread(struct worker *w, void *(*body)(void *));
 /* On a new thread: attach, worker_init, publish the result. False: init failed. */
 bool pool_thread_begin(struct worker *w);
