@@ -20,6 +20,7 @@
 struct mount {
 	char *device; /* "major:minor" */
 	char *root, *at;
+	size_t at_len; /* 0: "/" */
 };
 
 struct tree {
@@ -162,6 +163,7 @@ static int mount_add(struct tree *t, const char *device, const char *root, const
 	t->n++;
 	if (!m->device || !m->root || !m->at)
 		return -ENOMEM;
+	m->at_len = strcmp(m->at, "/") == 0 ? 0 : strlen(m->at);
 	for (size_t i = 0; i + 1 < t->n; i++)
 		t->shared |= strcmp(more[i].device, device) == 0;
 	return 0;
@@ -207,11 +209,15 @@ static const char *rest_of(const char *dir, const char *path)
 static const struct mount *mount_of(const struct tree *t, const char *path)
 {
 	const struct mount *found = NULL;
+	size_t len = strcmp(path, "/") == 0 ? 0 : strlen(path);
 
-	for (size_t i = 0; i < t->n; i++)
-		if (rest_of(t->mounts[i].at, path) &&
-		    (!found || strlen(t->mounts[i].at) >= strlen(found->at)))
-			found = &t->mounts[i];
+	for (size_t i = 0; i < t->n; i++) {
+		const struct mount *m = &t->mounts[i];
+
+		if (m->at_len <= len && (!found || m->at_len >= found->at_len) &&
+		    memcmp(m->at, path, m->at_len) == 0 && (m->at_len == len || path[m->at_len] == '/'))
+			found = m;
+	}
 	return found;
 }
 
@@ -297,7 +303,7 @@ static int host_aliases(void *ctx, const char *path, struct plan_alias **ret, si
 		r = aliases_on(t, on, path, &pairs);
 	/* What is mounted beneath may be mounted elsewhere too. */
 	for (size_t i = 0; i < t->n && r == 0; i++) {
-		const char *rest = rest_of(path, t->mounts[i].at);
+		const char *rest = t->mounts[i].at_len > 1 ? rest_of(path, t->mounts[i].at) : NULL;
 
 		if (rest && *rest && mount_of(t, t->mounts[i].at) == &t->mounts[i])
 			r = aliases_on(t, &t->mounts[i], t->mounts[i].at, &pairs);

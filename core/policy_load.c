@@ -26,7 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { POLICY_FILE_MAX = 4 << 20, PROFILES_MAX = 256, HASHES_MAX = 256 };
+enum { POLICY_FILE_MAX = 4 << 20, PROFILES_MAX = 256, FILES_KEPT = 256 };
 #define PROFILE_SUFFIX ".policy"
 
 struct host {
@@ -39,12 +39,13 @@ struct host {
 	bool names_read;
 };
 
-/* What was read, for records: hashed as it was read, since a file can change and a pipe is gone. */
+/* What was read, for records: kept, since a file can change and a pipe is gone; hashed when somebody asks. */
 static struct {
-	char *path;
-	char hex[2 * crypto_hash_sha256_BYTES + 1];
-} hashes[HASHES_MAX];
-static size_t n_hashes;
+	char *path, *data;
+	size_t len;
+	char hex[2 * crypto_hash_sha256_BYTES + 1]; /* "": not yet */
+} read_files[FILES_KEPT];
+static size_t n_read_files;
 
 /* PATH against the working directory. Malloc'ed, or NULL. */
 static char *absolute_path(const struct host *h, const char *path)
@@ -56,26 +57,36 @@ static char *absolute_path(const struct host *h, const char *path)
 	return h->pwd && asprintf(&absolute, "%s/%s", h->pwd, path) >= 0 ? absolute : NULL;
 }
 
-static void keep_hash(const struct host *h, const char *path, const char *data, size_t len)
+static void keep(const struct host *h, const char *path, const char *data, size_t len)
 {
-	_cleanup_free_ char *absolute = absolute_path(h, path);
-	unsigned char hash[crypto_hash_sha256_BYTES];
+	_cleanup_free_ char *absolute = absolute_path(h, path), *copy = malloc(len + 1);
 	char *name, *link;
 
 	/* By its canonical name, as policy_files() has it. */
-	if (!absolute || n_hashes == HASHES_MAX || resolve_literal(absolute, &name, &link) < 0)
+	if (!absolute || !copy || n_read_files == FILES_KEPT || resolve_literal(absolute, &name, &link) < 0)
 		return;
 	free(link);
-	crypto_hash_sha256(hash, (const unsigned char *)data, len);
-	sodium_bin2hex(hashes[n_hashes].hex, sizeof(hashes[n_hashes].hex), hash, sizeof(hash));
-	hashes[n_hashes++].path = name;
+	memcpy(copy, data, len);
+	read_files[n_read_files].data = copy;
+	copy = NULL;
+	read_files[n_read_files].len = len;
+	read_files[n_read_files].hex[0] = '\0';
+	read_files[n_read_files++].path = name;
 }
 
 const char *policy_file_hash(const char *path)
 {
-	for (size_t i = n_hashes; i--;)
-		if (strcmp(hashes[i].path, path) == 0)
-			return hashes[i].hex;
+	unsigned char hash[crypto_hash_sha256_BYTES];
+
+	for (size_t i = n_read_files; i--;) {
+		if (strcmp(read_files[i].path, path) != 0)
+			continue;
+		if (!read_files[i].hex[0]) {
+			crypto_hash_sha256(hash, (const unsigned char *)read_files[i].data, read_files[i].len);
+			sodium_bin2hex(read_files[i].hex, sizeof(read_files[i].hex), hash, sizeof(hash));
+		}
+		return read_files[i].hex;
+	}
 	return NULL;
 }
 
@@ -115,7 +126,7 @@ static int host_read_file(void *ctx, const char *path, char **ret_data, size_t *
 		if (len > POLICY_FILE_MAX)
 			return -EFBIG;
 	}
-	keep_hash(ctx, path, data, len);
+	keep(ctx, path, data, len);
 	*ret_data = data;
 	*ret_len = len;
 	data = NULL;

@@ -130,6 +130,11 @@ static void attach_globs(struct matcher *m)
 		node->first_glob = i;
 		node->n_globs++;
 	}
+	for (uint32_t i = 1; i < m->n_nodes; i++) { /* parents come first */
+		uint32_t parent = m->nodes[i].parent;
+
+		m->nodes[i].globs_above = m->nodes[parent].n_globs > 0 ? parent : m->nodes[parent].globs_above;
+	}
 }
 
 /* "A right to create P includes mkdir of P's missing parents." */

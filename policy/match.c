@@ -138,30 +138,38 @@ static const struct rule *strictest_of_object(const struct matcher *m, const str
 	return strictest;
 }
 
-struct verdict matcher_decide(const struct matcher *m, enum op op, const char *path, size_t len,
-			      size_t *ret_object)
+/* The last node on the way to PATH that the tree knows. */
+static const struct node *walk(const struct matcher *m, const char *path, size_t len)
 {
-	struct spoken spoken = {0};
 	const struct node *node = m->nodes;
-	opset bit = OPBIT(op);
-	const struct node_op *literal;
-	const struct rule *rule;
 	size_t from = 1;
 
-	for (;;) {
-		uint32_t child;
-		size_t width;
+	while (node->first_child != 0 && from < len) {
+		size_t width = component_len(path + from, len - from);
+		uint32_t child = matcher_child(m, (uint32_t)(node - m->nodes), path + from, width);
 
-		if (node->n_globs > 0)
-			listen_globs(m, node, bit, path, len, &spoken);
-		if (node->first_child == 0 || from >= len)
-			break;
-		width = component_len(path + from, len - from);
-		child = matcher_child(m, (uint32_t)(node - m->nodes), path + from, width);
 		if (child == 0)
 			break;
 		node = &m->nodes[child];
 		from += width + 1;
+	}
+	return node;
+}
+
+/* NODE is where walk() ended. */
+static struct verdict settle(const struct matcher *m, const struct node *node, enum op op, const char *path,
+			     size_t len, size_t *ret_object)
+{
+	struct spoken spoken = {0};
+	opset bit = OPBIT(op);
+	const struct node_op *literal;
+	const struct rule *rule;
+
+	for (const struct node *n = node;; n = &m->nodes[n->globs_above]) {
+		if (n->n_globs > 0)
+			listen_globs(m, n, bit, path, len, &spoken);
+		if (n == m->nodes)
+			break;
 	}
 	literal = &node->ops[op];
 	*ret_object = 0;
@@ -186,6 +194,23 @@ struct verdict matcher_decide(const struct matcher *m, enum op op, const char *p
 	while (node->path_len != literal->object_len)
 		node = &m->nodes[node->parent];
 	return matcher_verdict(strictest_of_object(m, node, bit, spoken.strictest));
+}
+
+struct verdict matcher_decide(const struct matcher *m, enum op op, const char *path, size_t len,
+			      size_t *ret_object)
+{
+	return settle(m, walk(m, path, len), op, path, len, ret_object);
+}
+
+void policy_decide_all(const struct policy *p, const char *path, size_t len, struct verdict ret[OP_COUNT])
+{
+	const struct matcher *m = p->matcher;
+	const struct node *node = m && len > 0 && path[0] == '/' ? walk(m, path, len) : NULL;
+	size_t object;
+
+	for (int op = 0; op < OP_COUNT; op++)
+		ret[op] = node ? settle(m, node, (enum op)op, path, len, &object)
+			       : policy_decide(p, (enum op)op, path, len);
 }
 
 struct verdict policy_decide(const struct policy *p, enum op op, const char *path, size_t len)

@@ -22,6 +22,7 @@ struct node {
 	uint32_t name_len, parent;
 	uint32_t first_child;
 	uint32_t first_glob, n_globs;
+	uint32_t globs_above; /* the nearest node above with globs, or 0 */
 	/* read at the end of the way */
 	struct node_op ops[OP_COUNT];
 	/* read rarely */

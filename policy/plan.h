@@ -148,6 +148,7 @@ uint64_t plan_op_rights(const struct plan *plan, enum op op, bool is_dir);
 
 /* policy_decide() for PATH and for every other name that a mount gives it: the strictest. */
 struct verdict plan_decide(const struct plan *plan, enum op op, const char *path, size_t len);
+void plan_decide_all(const struct plan *plan, const char *path, size_t len, struct verdict ret[OP_COUNT]);
 
 /* Does the baseline grant all RIGHTS on PATH through a grant that is not gone? A grant on a file
  * counts only with the same (DEV, INO) (both 0: unknown, then no file grant counts). False if some

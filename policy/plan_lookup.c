@@ -239,6 +239,18 @@ struct verdict plan_decide(const struct plan *plan, enum op op, const char *path
 	return strictest;
 }
 
+void plan_decide_all(const struct plan *plan, const char *path, size_t len, struct verdict ret[OP_COUNT])
+{
+	bool other_names = false;
+
+	for (size_t i = 0; i < plan->n_aliases && !other_names; i++)
+		other_names = path_at_or_beneath(plan->aliases[i].path, strlen(plan->aliases[i].path), path, len);
+	if (!other_names)
+		return policy_decide_all(plan->policy, path, len, ret);
+	for (int op = 0; op < OP_COUNT; op++)
+		ret[op] = plan_decide(plan, (enum op)op, path, len);
+}
+
 bool plan_move_widens(const struct plan *plan, const char *old, size_t old_len, const char *new,
 		      size_t new_len, bool is_dir)
 {

@@ -71,11 +71,11 @@ opset planner_plain_ops(const struct planner *p, const struct verdicts *v)
 
 void planner_verdicts(const struct planner *p, const char *path, size_t len, struct verdicts *ret)
 {
-	for (int op = 0; op < OP_COUNT; op++) {
-		struct verdict v = plan_decide(p->plan, op, path, len);
+	struct verdict v[OP_COUNT];
 
-		ret->of[op] = (uint8_t)(v.action | (v.audit ? VERDICT_AUDIT : 0));
-	}
+	plan_decide_all(p->plan, path, len, v);
+	for (int op = 0; op < OP_COUNT; op++)
+		ret->of[op] = (uint8_t)(v[op].action | (v[op].audit ? VERDICT_AUDIT : 0));
 }
 
 /* Is a refusal of exec by RULE kept by comparing what was executed? Then it is no hole for Landlock. By the
@@ -205,7 +205,10 @@ static void judge_literals(struct planner *p)
 	for (size_t i = 0; i < l->n; i++) {
 		struct name *n = &l->items[i];
 
-		planner_verdicts(p, n->path, n->len, &n->verdicts);
+		if (i > 0 && strcmp(n->path, n[-1].path) == 0)
+			n->verdicts = n[-1].verdicts;
+		else
+			planner_verdicts(p, n->path, n->len, &n->verdicts);
 		n->holes = n->closed ? n->ops : n->ops & (opset)~planner_plain_ops(p, &n->verdicts);
 		if (n->compared)
 			n->holes &= (opset)~OPBIT(OP_EXEC);

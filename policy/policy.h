@@ -81,6 +81,8 @@ struct verdict {
 /* The verdict for OP on PATH: canonical, absolute, no trailing slash, LEN bytes.
  * /proc/<own tgid> must be given as /proc/self. */
 struct verdict policy_decide(const struct policy *p, enum op op, const char *path, size_t len);
+/* The same for each operation, in RET. */
+void policy_decide_all(const struct policy *p, const char *path, size_t len, struct verdict ret[OP_COUNT]);
 /* mkdir of PATH: create, and beyond that "a right to create P includes mkdir of P's missing parents". */
 struct verdict policy_decide_mkdir(const struct policy *p, const char *path, size_t len);
 /* connect/bind to any IPv4 or IPv6 address. */

@@ -15,13 +15,18 @@
 
 #define DEFAULT_DEPTH_MAX 8 /* ${A:-${B:-...}} */
 
+enum { SCRATCH = 256 };
+
 struct builder {
 	struct lexer *lx;
 	enum word_kind kind;
-	char *bytes;
+	char *bytes; /* the scratch arrays, or the arena's */
 	bool *bare;
 	int *at;
 	size_t len, cap_bytes, cap_bare, cap_at;
+	char scratch_bytes[SCRATCH];
+	bool scratch_bare[SCRATCH];
+	int scratch_at[SCRATCH];
 	size_t value_start; /* WORD_VALUE: index behind the '=', or 0 */
 	bool all_bare;
 	const char *variable;
@@ -89,16 +94,48 @@ static int column_of(const struct lexer *lx, size_t pos)
 
 #define fail_at(lx, pos, ...) place_error((lx)->error, &(lx)->place, column_of(lx, pos), __VA_ARGS__)
 
-static int push(struct builder *b, char c, bool bare, size_t pos)
+static void begin(struct builder *b, struct lexer *lx, enum word_kind kind)
+{
+	b->lx = lx;
+	b->kind = kind;
+	b->bytes = b->scratch_bytes;
+	b->bare = b->scratch_bare;
+	b->at = b->scratch_at;
+	b->cap_bytes = b->cap_bare = b->cap_at = SCRATCH;
+	b->len = b->value_start = 0;
+	b->variable = NULL;
+	b->depth = 0;
+	b->all_bare = b->live = true;
+}
+
+static int grow(struct builder *b)
 {
 	struct arena *a = b->lx->arena;
 
-	if (!b->live)
-		return 0;
 	b->bytes = arena_grow(a, b->bytes, b->len, &b->cap_bytes, sizeof(*b->bytes));
 	b->bare = arena_grow(a, b->bare, b->len, &b->cap_bare, sizeof(*b->bare));
 	b->at = arena_grow(a, b->at, b->len, &b->cap_at, sizeof(*b->at));
-	if (!b->bytes || !b->bare || !b->at)
+	return b->bytes && b->bare && b->at ? 0 : -ENOMEM;
+}
+
+/* Most words fit the scratch arrays and are copied once, at their end. */
+static int end(struct builder *b)
+{
+	struct arena *a = b->lx->arena;
+
+	if (b->bytes != b->scratch_bytes)
+		return 0;
+	b->bytes = arena_copy(a, b->bytes, b->len);
+	b->bare = (bool *)arena_copy(a, b->bare, b->len * sizeof(*b->bare));
+	b->at = (int *)(void *)arena_copy(a, b->at, b->len * sizeof(*b->at));
+	return b->bytes && b->bare && b->at ? 0 : -ENOMEM;
+}
+
+static int push(struct builder *b, char c, bool bare, size_t pos)
+{
+	if (!b->live)
+		return 0;
+	if (b->len == b->cap_bytes && grow(b) < 0)
 		return -ENOMEM;
 	b->bytes[b->len] = c;
 	b->bare[b->len] = bare;
@@ -406,10 +443,11 @@ static int lex_piece(struct builder *b)
 
 int lexer_next(struct lexer *lx, enum word_kind kind, struct word *ret)
 {
-	struct builder b = {.lx = lx, .kind = kind, .all_bare = true, .live = true};
+	struct builder b;
 	size_t start;
 	int r;
 
+	begin(&b, lx, kind);
 	while (!lx->blanks_literal && lx->pos < lx->len && is_blank(lx->line[lx->pos]))
 		lx->pos++;
 	if (lx->pos == lx->len || (lx->line[lx->pos] == '#' && !lx->is_option))
@@ -426,6 +464,8 @@ int lexer_next(struct lexer *lx, enum word_kind kind, struct word *ret)
 			return r;
 	}
 	r = push(&b, '\0', false, lx->pos); /* ends the string, and tells the column of the end */
+	if (r == 0)
+		r = end(&b);
 	if (r < 0)
 		return r;
 	*ret = (struct word){
