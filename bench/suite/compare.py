@@ -85,7 +85,7 @@ def different_facts(results):
         values = [r["machine"].get(key) for r in results]
         if any(v != values[0] for v in values[1:]):
             yield what, [fact_text(v, values[0]) if isinstance(v, dict) else
-                         " ".join(v) if isinstance(v, list) else str(v) for v in values]
+                         " ".join(map(str, v)) if isinstance(v, list) else str(v) for v in values]
     for key in sorted({k for r in results for k in (r["machine"].get("config") or {})}):
         values = [(r["machine"].get("config") or {}).get(key, "not known") for r in results]
         if any(v != values[0] for v in values[1:]) and key != "CC_VERSION_TEXT":

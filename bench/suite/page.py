@@ -57,10 +57,10 @@ def cards(names, results):
         lines = [table.machine_line(r["machine"]), "sluice: " + ((r.get("versions") or {}).get("sluice") or "unknown"),
                  "started " + str(r.get("started", "at an unknown time"))]
         if r["machine"].get("governor"):
-            lines.append("governor " + r["machine"]["governor"])
+            lines.append("governor %s" % r["machine"]["governor"])
         if settings.get("rounds"):
-            lines.append("%d rounds" % settings["rounds"])
-        if r.get("load_before"):
+            lines.append("%s rounds" % settings["rounds"])
+        if r.get("load_before") and r.get("load_after"):
             lines.append("load %.2f before, %.2f after" % (r["load_before"][0], r["load_after"][0]))
         out.append('<div class="card"><b>%s%s</b>%s</div>' % (
             key(i), esc(n), "".join('<div class="dim">%s</div>' % esc(x) for x in lines)))

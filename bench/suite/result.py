@@ -33,18 +33,63 @@ def _must(path, condition, what):
 
 
 def _is_number(x):
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e30 and not math.isnan(x)
+
+
+def _is_figure(x):
+    """What can be drawn and divided by: nothing, or no less than a Planck time."""
+    return _is_number(x) and (x == 0 or x > 1e-45)
+
+
+def _is_text(x):
+    return isinstance(x, str)
+
+
+def _is_plain(x):
+    return x is None or isinstance(x, (str, bool)) or _is_number(x)
+
+
+def _list_of(what):
+    return lambda x: isinstance(x, list) and all(map(what, x))
+
+
+def _dict_of(what):
+    return lambda x: isinstance(x, dict) and all(map(what, x.values()))
+
+
+def _is_load(x):
+    return _list_of(_is_number)(x) and len(x) > 0
+
+
+def _is_fact(x):
+    return _is_plain(x) or _list_of(_is_plain)(x) or _dict_of(_is_plain)(x)
+
+
+# Members that may be missing, or null; but what is there is what it should be. Others are nobody's.
+MAY = {
+    "label": _is_text, "started": _is_text, "ended": _is_text, "settings": lambda x: isinstance(x, dict),
+    "versions": _dict_of(lambda x: x is None or _is_text(x)), "absent": _dict_of(_is_text),
+    "load_before": _is_load, "load_after": _is_load,
+}
+BENCHMARK_MAY = {"title": _is_text, "failed": _is_text, "noisy": _list_of(_is_text), "amount": _is_number}
+WAY_MAY = {"title": _is_text, "failed": _is_text}
+
+
+def _may(path, where, value, members):
+    for key, fits in members.items():
+        _must(path, value.get(key) is None or fits(value[key]), "%s%s is not what it should be" % (where, key))
 
 
 def _check_way(path, where, way):
     _must(path, isinstance(way, dict), "%s is no object" % where)
+    _may(path, where + ".", way, WAY_MAY)
     samples = way.get("samples", [])
     _must(path, isinstance(samples, list), "%s.samples is no list" % where)
     for i, s in enumerate(samples):
         at = "%s.samples[%d]" % (where, i)
         _must(path, isinstance(s, dict), "%s is no object" % at)
-        _must(path, _is_number(s.get("value")) and s["value"] >= 0, "%s.value is no number from 0 on" % at)
-        _must(path, isinstance(s.get("round"), int), "%s.round is no whole number" % at)
+        _must(path, _is_figure(s.get("value")) and s["value"] >= 0, "%s.value is no number from 0 on" % at)
+        _must(path, type(s.get("round")) is int, "%s.round is no whole number" % at)
 
 
 def check(path, r):
@@ -64,10 +109,15 @@ def check(path, r):
     _must(path, isinstance(r.get("machine"), dict), "there is no machine")
     for key in ("kernel", "cpu"):
         _must(path, isinstance(r["machine"].get(key), str), "machine.%s is no text" % key)
+    _must(path, all(map(_is_fact, r["machine"].values())), "machine has members that are no facts")
+    config = r["machine"].get("config")
+    _must(path, config is None or _dict_of(_is_text)(config), "machine.config is no list of switches")
+    _may(path, "", r, MAY)
     _must(path, isinstance(r.get("benchmarks"), dict), "there are no benchmarks")
     for name, b in r["benchmarks"].items():
         where = "benchmarks[%s]" % json.dumps(name)
         _must(path, isinstance(b, dict), "%s is no object" % where)
+        _may(path, where + ".", b, BENCHMARK_MAY)
         _must(path, isinstance(b.get("unit"), str), "%s.unit is no text" % where)
         _must(path, isinstance(b.get("ways"), dict), "%s.ways is no object" % where)
         for way, w in b["ways"].items():
@@ -91,8 +141,16 @@ def read(path):
         if e.pos >= len(data.decode("utf-8").rstrip()):
             raise Bad("%s: cut off: it ends in the middle, at line %d" % (path, e.lineno)) from None
         raise Bad("%s:%d:%d: no JSON: %s" % (path, e.lineno, e.colno, e.msg)) from None
+    except ValueError:
+        raise Bad("%s: no result: a number of too many digits" % path) from None
     except RecursionError:
         raise Bad("%s: no result: nested too deeply" % path) from None
+    try:
+        json.dumps(r, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Bad("%s: no result: half a character in a text" % path) from None
+    except ValueError:  # more digits than Python converts
+        raise Bad("%s: no result: a number of too many digits" % path) from None
     return check(path, r)
 
 
