@@ -13,6 +13,7 @@ from suite import result, stats, table
 ALPHA = 0.05
 # With fewer rounds on both sides no difference, however great, could be called one.
 LEAST = 4
+TIMES = ("ns", "us", "ms", "s")
 FACTS = [("kernel", "kernel"), ("kernel_build", "kernel build"), ("cpu", "CPU"), ("cpus", "CPUs"),
          ("virtual", "virtual"), ("governor", "governor"), ("clocksource", "clock"), ("idle_driver", "idle driver"),
          ("lsm", "security modules"), ("boot", "boot options"), ("mitigations", "mitigations"), ("libc", "libc")]
@@ -34,6 +35,7 @@ class Cell:
         self.p = stats.mann_whitney(a, b)
         self.q = self.p
         self.few = min(len(a), len(b)) < LEAST
+        self.apart = max(a) < min(b) or max(b) < min(a)
         self.over_a, self.over_b = over_a, over_b
 
     def differs(self):
@@ -43,18 +45,31 @@ class Cell:
     def verdict(self):
         if self.few:
             return "too few rounds"
+        if self.q >= ALPHA and self.apart:
+            return "apart, but too few rounds for so many rows"
         if self.q >= ALPHA:
             return "no difference seen"
-        words = ("less", "more") if self.unit == "MiB" else ("faster", "slower")
+        words = ("faster", "slower") if self.unit in TIMES else ("less", "more")
         return words[self.ratio > 1] + (", but noisy" if self.noisy else "")
 
 
 def over_native(b, way):
-    """The ratio to native (or what it is called here) within rounds, or None."""
-    base = b["ways"].get("native")
-    if way == "native" or not base or way not in b["ways"]:
+    """The ratio to native (of the same kind) within rounds, or None."""
+    name = result.base_of(way, "native")
+    base = b["ways"].get(name)
+    if way == name or not base or way not in b["ways"]:
         return None
     return stats.ratio(result.by_round(b["ways"][way]), result.by_round(base))
+
+
+def why_not(a, b):
+    """Why the same benchmark in two results can't be compared, or None."""
+    if a["unit"] != b["unit"]:
+        return "the units differ (%s, %s)" % (a["unit"], b["unit"])
+    if a.get("amount") is not None and b.get("amount") is not None and a["amount"] != b["amount"]:
+        return "not the same was done (%s, %s: --quick or --jobs)" % (table.number(a["amount"], 7),
+                                                                       table.number(b["amount"], 7))
+    return None
 
 
 def compare(results, only=None):
@@ -64,7 +79,7 @@ def compare(results, only=None):
         mine = []
         for name, b in first["benchmarks"].items():
             other = r["benchmarks"].get(name)
-            if not other or other["unit"] != b["unit"]:
+            if not other or why_not(b, other):
                 continue
             for way, w in b["ways"].items():
                 if only and way not in only:
@@ -112,10 +127,11 @@ def not_shared(names, results):
     for name, there in everything.items():
         if len(there) < len(results):
             yield "%s: only in %s" % (name, ", ".join(names[i] for i in there))
-    for name, there in everything.items():
-        units = {results[i]["benchmarks"][name]["unit"] for i in there}
-        if len(units) > 1:
-            yield "%s: not compared, the units differ (%s)" % (name, ", ".join(sorted(units)))
+    for i, r in enumerate(results[1:], 1):
+        for name, b in r["benchmarks"].items():
+            why = name in results[0]["benchmarks"] and why_not(results[0]["benchmarks"][name], b)
+            if why:
+                yield "%s: not compared in %s: %s" % (name, names[i], why)
 
 
 def remarks(names, results):

@@ -115,7 +115,7 @@ def words_of(text, known, option):
     words = text.split(",")
     for w in words:
         if w not in known:
-            raise Usage("%s: there is no way called %s (sluice-bench list shows all)" % (option, w))
+            raise Usage("%s: there is no way called %s (there are: %s)" % (option, w, ", ".join(sorted(known))))
     return words
 
 
@@ -164,12 +164,12 @@ def command_compare(a):
         raise Usage("compare wants two results, or one and --html")
     results = [result.read(f) for f in a.files]
     names = compare.labels(a.files, results)
-    only = a.ways.split(",") if a.ways else None
+    only = words_of(a.ways, {w for r in results for b in r["benchmarks"].values() for w in b["ways"]}, "--ways")
     found = compare.compare(results, only)
     for line in compare.show(names, results, found):
         print(line)
     if a.html:
-        text = page.page(names, results, found)
+        text = page.page(names, results, found, only)
         try:
             with open(a.html, "w", encoding="utf-8") as f:
                 f.write(text)

@@ -20,7 +20,7 @@ class Micro(Benchmark):
     bases = ("native", "bare")
 
     def cases(self, ctx, rounds):
-        """{case: {way: [values by repetition]}}, in nanoseconds of wall time, and the seconds used."""
+        """{case: {way: [values by repetition]}}, in nanoseconds of wall time, the seconds used, and {case: why not}."""
         program = ctx.place.program(self.name.replace("micro-", "micro_"))
         out = os.path.join(ctx.work, "micro.json")
         argv = [program, "--benchmark_out=" + out, "--benchmark_out_format=json",
@@ -33,10 +33,14 @@ class Micro(Benchmark):
                 found = json.load(f)["benchmarks"]
         except (OSError, ValueError, KeyError):
             raise Broken("%s left no result: %s" % (program, tail(text))) from None
-        cases = {}
+        cases, left_out = {}, {}
         scale = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
         for entry in found:
-            if entry.get("run_type") != "iteration" or entry.get("error_occurred"):
+            if entry.get("error_occurred") or entry.get("skipped"):
+                why = entry.get("error_message") or entry.get("skip_message")
+                left_out[entry["run_name"]] = why or "no reason given"
+                continue
+            if entry.get("run_type") != "iteration":
                 continue
             words = entry["run_name"].split("/")
             way = next((w[4:] for w in words if w.startswith("way:")), "sluice")
@@ -44,7 +48,7 @@ class Micro(Benchmark):
                             and not w.startswith(("way:", "min_time:", "iterations:")))
             value = entry["real_time"] * scale[entry["time_unit"]]
             cases.setdefault(case, {}).setdefault(way, []).append(value)
-        return cases, seconds
+        return cases, seconds, left_out
 
 
 def _micro(name, title):

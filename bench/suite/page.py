@@ -95,20 +95,20 @@ def changes(names, cells):
         slower = sum(c.differs() and c.ratio > 1 for c in mine)
         faster = sum(c.differs() and c.ratio < 1 for c in mine)
         yield "<h3>%s against %s</h3>" % (esc(names[i]), esc(names[0]))
-        yield ('<p>%d slower, %d faster, %d without a difference that could be told from chance.</p>'
+        yield ('<p>%d slower (or more), %d faster (or less), %d without a difference that could be told from chance.</p>'
                % (slower, faster, len(mine) - slower - faster))
-        yield svg.ratios(rows, i, "time against %s (left of 1: faster; logarithmic)" % svg.clip(names[0], 40),
+        yield svg.ratios(rows, i, "against %s (left of 1: faster, or less; logarithmic)" % svg.clip(names[0], 40),
                          "%s against %s" % (names[i], names[0]))
     if len(names) > 1:
         yield ('<p class="dim">Filled and *: a difference (Mann-Whitney, p adjusted for all rows after Benjamini and '
                'Hochberg, below %g, and nothing noisy). Lines: 95 %% interval of the Hodges-Lehmann ratio.</p>' % compare.ALPHA)
 
 
-def overheads(names, results):
+def overheads(names, results, only):
     """The cost over native, within rounds: the one thing that can be compared across machines."""
     rows, last = [], None
     for name in names_of(results):
-        for way in ways_of(results, name):
+        for way in ways_of(results, name, only):
             if way == "native":
                 continue
             per_result = [compare.over_native(r["benchmarks"][name], way) if name in r["benchmarks"] else None
@@ -130,7 +130,7 @@ def overheads(names, results):
         return
     yield "<h2>Cost over native</h2>"
     yield ('<p class="dim">Median of the ratios within a round; in brackets the interval between two order statistics '
-           '(sign test, 94 % or more).</p>')
+           '(sign test, 93 % or more).</p>')
     yield '<div class="wide"><table><tr><th>benchmark</th><th>way</th>%s</tr>%s</table></div>' % (
         "".join('<th class="n">%s</th>' % esc(n) for n in names), "".join(rows))
 
@@ -143,16 +143,16 @@ def names_of(results):
     return list(seen)
 
 
-def ways_of(results, name):
+def ways_of(results, name, only):
     seen = {}
     for r in results:
         for way, w in r["benchmarks"].get(name, {}).get("ways", {}).items():
-            if result.values(w):
+            if result.values(w) and (not only or way in only):
                 seen.setdefault(way)
     return list(seen)
 
 
-def times(names, results):
+def times(names, results, only):
     yield "<h2>Times</h2>"
     yield legend(names)
     yield ('<p class="dim">Each small dot is one sample, the mark their median (the number at the right), the line the '
@@ -161,7 +161,7 @@ def times(names, results):
         there = [(i, r["benchmarks"][name]) for i, r in enumerate(results) if name in r["benchmarks"]]
         unit = there[0][1]["unit"]
         rows = []
-        for way in ways_of(results, name):
+        for way in ways_of(results, name, only):
             series = []
             for i, b in there:
                 values = result.values(b["ways"].get(way, {}))
@@ -198,7 +198,7 @@ def differences(names, results):
             len(lines), "".join("<li>%s</li>" % esc(x) for x in lines))
 
 
-def page(names, results, cells):
+def page(names, results, cells, only=None):
     title = " against ".join(names) if len(names) == 2 else ", ".join(names)
     parts = ["<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">",
              '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -211,8 +211,8 @@ def page(names, results, cells):
         parts.append("<h2>Changes</h2>")
         made = list(changes(names, cells))
         parts += made or ["<p>They have no benchmark and way in common.</p>"]
-    parts += overheads(names, results)
-    parts += times(names, results)
+    parts += overheads(names, results, only)
+    parts += times(names, results, only)
     parts += differences(names, results)
     parts.append("</body></html>\n")
     return "\n".join(parts)

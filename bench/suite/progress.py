@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a run is, on stderr: one line that is rewritten on a terminal, else a line now and then."""
 
+import shutil
 import sys
 import time
 
@@ -53,7 +54,7 @@ class Progress:
             return
         line = "%3d %%  %s left  %s" % (self.percent(), span(self.left_s()), text)
         if self.tty:
-            width = 110
+            width = min(110, shutil.get_terminal_size().columns - 1)
             print("\r" + line[:width].ljust(len(self.shown))[:width], end="", file=sys.stderr, flush=True)
             self.shown = line[:width]
         elif important or time.monotonic() - self.last > EVERY_S:

@@ -158,5 +158,11 @@ def values(way):
     return [s["value"] for s in way.get("samples", [])]
 
 
+def base_of(way, base):
+    """Against what a WAY is measured: "bare, crowd" and "native, crowd" are of one kind, "native" is not."""
+    kind = way.partition(",")[1:]
+    return base if base == way.split(",")[0] else base + "".join(kind)
+
+
 def by_round(way):
     return {s["round"]: s["value"] for s in way.get("samples", [])}

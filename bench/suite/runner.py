@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rounds: every way once, one after the other, in a rotating order, so that what else the machine does hits
-all alike. Ratios are taken within a round. What is there is written after each benchmark, and when a run is
-interrupted.
+"""Rounds: every way once, one after the other, in an order that changes, so that what else the machine does, and
+what one leaves behind for the next, hits all alike. Before the first the first way is gone once and forgotten, since
+it would read all from the disk. Ratios are taken within a round. What is there is written after each benchmark, and
+when a run is interrupted.
 """
 
 import datetime
@@ -52,7 +53,7 @@ class Runner:
         self.work = tempfile.mkdtemp(prefix="sluice-bench.", dir=options.work)
         self.place = Place(options.sluice, options.programs, self.work)
         self.ctx = Context(options, self.place)
-        self.failed = 0
+        self.failed, self.gone, self.dropped = 0, set(), set()
         self.result = {
             "format": result.FORMAT, "version": result.VERSION, "complete": False,
             "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -112,7 +113,7 @@ class Runner:
 
     def plan(self):
         for b in self.benchmarks:
-            steps = 1 if isinstance(b, Micro) else self.rounds_of(b) * len(self.ways_of(b))
+            steps = 1 if isinstance(b, Micro) else self.rounds_of(b) * len(self.ways_of(b)) + 1
             guess = b.guess_s * (b.small / b.size if self.options.quick and b.size > 1 else 1)
             self.progress.expect(b.name, steps, guess + 0.05)
 
@@ -160,7 +161,8 @@ class Runner:
         entry = self.entry(b)
         self.result["benchmarks"][b.name] = entry
         rounds = self.rounds_of(b)
-        self.progress.expect(b.name, rounds * len(ways), b.guess_s)
+        self.progress.expect(b.name, rounds * len(ways) + 1, b.guess_s)
+        self.warm_up(b, ways[0])
         before, looks = os.getloadavg()[0], []
         try:
             for number in range(rounds):
@@ -175,21 +177,33 @@ class Runner:
             try:
                 b.check(self.ctx, way)
                 found.append(way)
+                self.gone.add(way)
             except Absent as e:
-                self.absent(way, str(e))
+                # What went elsewhere is not missing: it does not go with this one.
+                elsewhere = way in self.gone or self.result["absent"].get(way, str(e)) != str(e)
+                self.absent("%s, %s" % (b.name, way) if elsewhere else way, str(e))
         return found
 
     def entry(self, b, title=None):
-        return {"title": title or b.title, "unit": b.unit, "ways": {}, "ratios": {}, "noisy": []}
+        return {"title": title or b.title, "unit": b.unit, "amount": b.amount(self.ctx), "ways": {}, "ratios": {},
+                "noisy": []}
+
+    def warm_up(self, b, way):
+        self.progress.at("%s: warming up" % b.name)
+        began = time.monotonic()
+        try:
+            b.sample(self.ctx, way)
+        except (Broken, Absent):
+            return  # the first round says it
+        self.progress.did(b.name, time.monotonic() - began)
 
     def round(self, b, entry, ways, number, rounds, looks):
-        shift = number % len(ways)
         scope = b.begin_round(self.ctx)
         if scope:
             scope.__enter__()
         try:
-            for place, way in enumerate(ways[shift:] + ways[:shift]):
-                if "failed" in entry["ways"].get(way, {}):
+            for place, way in enumerate(ways[i] for i in stats.order(len(ways), number)):
+                if "failed" in entry["ways"].get(way, {}) or (b.name, way) in self.dropped:
                     continue
                 self.progress.at("%s: round %d of %d, %s" % (b.name, number + 1, rounds, way))
                 self.sample(b, entry, way, number, place, None if scope else looks)
@@ -203,8 +217,12 @@ class Runner:
         began, activity = time.monotonic(), machine.Activity()
         try:
             s = b.sample(self.ctx, way)
-        except (Broken, Absent) as e:
+        except Broken as e:
             self.broken(b, entry, way, e)
+            return
+        except Absent as e:
+            self.absent("%s, %s" % (b.name, way), str(e))
+            self.dropped.add((b.name, way))
             return
         s.update(round=number, place=place)
         self.add_counters(s)
@@ -244,12 +262,14 @@ class Runner:
     def micro(self, b):
         activity, began = machine.Activity(), time.monotonic()
         try:
-            cases, seconds = b.cases(self.ctx, self.rounds_of(b))
+            cases, seconds, left_out = b.cases(self.ctx, self.rounds_of(b))
         except Broken as e:
             self.broken(b, self.entry(b), None, e)
             return
         self.progress.did(b.name, time.monotonic() - began)
-        look = (activity.since(), seconds)
+        for case, why in left_out.items():
+            self.absent("%s/%s" % (b.name, case), why)
+        look = activity.since()
         for case, ways in cases.items():
             entry = self.entry(b, case)
             for way, values in ways.items():
@@ -260,12 +280,14 @@ class Runner:
             if entry["ways"]:
                 self.result["benchmarks"]["%s/%s" % (b.name, case)] = entry
                 # Its spinners and sleepers are its own: only what was stolen counts as noise.
-                self.sum_up(b, entry, [(dict(look[0], others=0.0), seconds)])
+                self.sum_up(b, entry, [(dict(look, others=0.0), seconds)])
 
     # Summing up ---------------------------------------------------------------------------------
 
     def sum_up(self, b, entry, looks):
-        ways = entry["ways"]
+        known = list(b.ways) + self.options.extra
+        ways = dict(sorted(entry["ways"].items(), key=lambda e: known.index(e[0]) if e[0] in known else len(known)))
+        entry["ways"] = ways
         for way, w in ways.items():
             values = result.values(w)
             if not values:
@@ -276,7 +298,7 @@ class Runner:
                 if found:
                     w["median_" + key] = stats.median(found)
             entry["ratios"][way] = {}
-            for base in b.bases:
+            for base in dict.fromkeys(result.base_of(way, base) for base in b.bases):
                 if base != way and base in ways:
                     r = stats.ratio(result.by_round(w), result.by_round(ways[base]))
                     if r:

@@ -116,6 +116,14 @@ def quotient(a, b):
     return median(quotients), quotients[k], quotients[n * m - 1 - k]
 
 
+def order(n, number):
+    """The order of N ways in round NUMBER: each way is first, second, ... equally often, and in 2 N rounds comes
+    equally often after each other one (Williams' squares): what one leaves behind does not always hit the same."""
+    zigzag = [(i + 1) // 2 if i % 2 else (n - i // 2) % n for i in range(n)]
+    found = [(w + number) % n for w in zigzag]
+    return found[::-1] if number // n % 2 else found
+
+
 def adjusted(ps):
     """Benjamini and Hochberg: the p at which each would count as found among so many comparisons."""
     order = sorted(range(len(ps)), key=lambda i: -ps[i])

@@ -12,7 +12,7 @@ ALL_WAYS = ["native", "landlock", "bare"] + SLUICE_NAMES + OTHER_NAMES
 
 
 class Benchmark:
-    """One thing that is measured in several ways. Figures are better when lower."""
+    """One thing that is measured in several ways. Figures are better when lower. Intervals need five rounds."""
 
     name = title = unit = ""
     ways = ALL_WAYS
@@ -161,7 +161,7 @@ class Neighbour(Benchmark):
 
     name, title, unit = "neighbour", "open, 99th percentile, beside one of 800 MB that forks", "us"
     ways = ["native", "bare", "sluice"]
-    rounds, guess_s = 3, 5.0
+    rounds, guess_s = 5, 5.0
     size, small = 800, 50
     spec = Spec(calls="open")
 
@@ -181,7 +181,7 @@ class Crowd(Benchmark):
     name, title, unit = "crowd", "open among N sleeping processes", "us"
     ways = ["native", "native, crowd", "sluice", "sluice, crowd", "sluice-emulate", "sluice-emulate, crowd"]
     bases = ("native", "sluice", "sluice-emulate")
-    rounds, guess_s = 5, 3.0
+    rounds, guess_s = 7, 3.0
     size, small = 10000, 200
     spec = Spec(calls="open")
     extra_ways = False
@@ -215,7 +215,8 @@ class Pending(Benchmark):
         self.dir = os.path.join(ctx.work, "questions")
         os.makedirs(self.dir, exist_ok=True)
         self.spec = Spec("base", ["--allow", "all:" + self.dir, "--ask", "read:" + self.dir + "/asked", "--allow",
-                                  "rx:" + ctx.place.program("pending"), "--prompt", "socket", "--prompt-timeout", "300"])
+                                  "rx:" + ctx.place.program("pending"), "--prompt", "socket",
+                                  "--prompt-timeout", "300"])
 
     def check(self, ctx, way):
         super().check(ctx, "sluice")
@@ -236,7 +237,7 @@ class Memory(Benchmark):
     name, title, unit = "memory", "the supervisor's peak", "MiB"
     ways = ["sluice", "sluice, ten times as many"]
     bases = ("sluice",)
-    rounds, guess_s = 3, 4.0
+    rounds, guess_s = 5, 4.0
     size, small = 2, 1
     extra_ways = False
 

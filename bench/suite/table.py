@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A result as text: one line a way, and the goals that it has figures for."""
 
-from suite import stats
+import textwrap
+
+from suite import result, stats
 
 
 def number(x, digits=4):
@@ -56,20 +58,29 @@ def show(r):
             if "median_user_s" in w:
                 cpu = w["median_user_s"] + w["median_sys_s"]
             rows.append((name, way, "BROKEN" if "failed" in w else number(w.get("median")), b["unit"],
-                         ratio(ratios.get("native")), bare, seconds(cpu),
+                         ratio(ratios.get(result.base_of(way, "native"))), bare, seconds(cpu),
                          seconds(w.get("median_supervisor_s"))))
     if len(rows) > 1:
         yield ""
         yield from columns(rows, right=(2,))
         yield ""
         yield "Medians; ratios are medians of those within a round, with the interval between two order statistics"
-        yield "(sign test, 94 % or more; from 5 rounds on). CPU: user and system of the tree; own: of the supervisor."
+        yield "(sign test, 93 % or more; from 5 rounds on). CPU: user and system of the tree; own: of the supervisor."
     for why in r.get("noisy", []):
         yield "NOISY " + why
-    rows = list(goals(r))
-    if rows:
-        yield ""
-        yield from columns([("goal", "measured", "at most", ""), *rows])
+    yield from show_goals(list(goals(r)))
+
+
+def show_goals(rows):
+    """Those that this run has figures for; the others by name, so that none is taken for met."""
+    there, missing = [g for g in rows if g[1]], [g[0] for g in rows if not g[1]]
+    yield ""
+    if there:
+        yield from columns([("goal", "measured", "at most", ""), *there])
+    if missing:
+        yield from textwrap.wrap("%s: %s." % ("Not measured in this run" if there else
+                                              "None of the goals was measured in this run", "; ".join(missing)),
+                                 110, subsequent_indent="  ")
 
 
 def better(b, way):
@@ -88,20 +99,37 @@ def _samples(r, name, way):
     return r["benchmarks"].get(name, {}).get("ways", {}).get(way, {}).get("samples", [])
 
 
+def _rough(r, name):
+    """Why a figure of this run neither shows that a goal is met nor that it is missed."""
+    if r["benchmarks"][name].get("noisy"):
+        return "noisy"
+    return "measured with --quick" if (r.get("settings") or {}).get("quick") else None
+
+
 def _verdict(r, name, kept):
-    """A figure of a noisy or a quick run neither keeps a goal nor misses it."""
-    if r["benchmarks"][name].get("noisy") or (r.get("settings") or {}).get("quick"):
-        return "rough" if kept else "rough, above"
-    return "" if kept else "MISSED"
+    """Of a figure without an interval."""
+    why = _rough(r, name)
+    if why:
+        return "not shown: " + why
+    return "met" if kept else "NOT MET"
+
+
+def _by_interval(r, name, low, high, most):
+    """A goal is met if all of the interval is, and missed if none of it is."""
+    if low is None:
+        return "not shown: fewer than 5 rounds"
+    if _rough(r, name) or low <= most < high:
+        return "not shown: " + (_rough(r, name) or "the bound is within the interval")
+    return _verdict(r, name, high <= most)
 
 
 RATIOS = [
     ("open, trapped, against bare", "open", "sluice", "bare", 1.10),
     ("open, emulated, against the better floor", "open-emulated", "sluice-emulate", None, 1.15),
-    ("the same on CPUs kept awake", "open-emulated-busy", "sluice-emulate", None, 1.15),
-    ("the same on one CPU", "open-emulated-pinned", "sluice-emulate", None, 1.15),
+    ("open, emulated, CPUs kept awake", "open-emulated-busy", "sluice-emulate", None, 1.15),
+    ("open, emulated, all on one CPU", "open-emulated-pinned", "sluice-emulate", None, 1.15),
     ("lua build, trapped, against native", "lua", "sluice", "native", 1.03),
-    ("lua build, recorded", "lua", "sluice-record", "native", 1.10),
+    ("lua build, recorded, against native", "lua", "sluice-record", "native", 1.10),
     ("lua build, Landlock alone, against the launcher", "lua", "sluice-none", "landlock", 1.005),
     ("configure, trapped, against native", "configure", "sluice", "native", 1.08),
     ("1000 x true from a shell, against native", "shell-true", "sluice", "native", 1.10),
@@ -110,34 +138,38 @@ RATIOS = [
 
 
 def goals(r):
-    """(what, measured, at most, verdict) for each goal of which R has figures."""
+    """(what, measured, at most, verdict) for each goal; measured is "" where R has no figure."""
     for what, name, way, base, most in RATIOS:
-        if name not in r["benchmarks"]:
-            continue
-        found = _ratio_of(r, name, way, base) if base else better(r["benchmarks"][name], way)
-        if found:
-            yield what, "%.3f" % found["median"], "%g" % most, _verdict(r, name, found["median"] <= most)
+        b = r["benchmarks"].get(name)
+        found = b and (_ratio_of(r, name, way, base) if base else better(b, way))
+        yield (what, _measured(found["median"], found["low"], found["high"], "%.3f"), "%g" % most,
+               _by_interval(r, name, found["low"], found["high"], most)) if found else (what, "", "", "")
     yield from _absolute_goals(r)
 
 
+def _measured(median, low, high, form):
+    return form % median if low is None else "%s [%s, %s]" % (form % median, form % low, form % high)
+
+
+def _figure(r, what, name, values, form, most, unit):
+    """A goal of the median of VALUES, one a round."""
+    if not values:
+        return what, "", "", ""
+    low, high, _ = stats.median_interval(values) or (None, None, None)
+    return (what, "%s %s" % (_measured(stats.median(values), low, high, form), unit), "%g %s" % (most, unit),
+            _by_interval(r, name, low, high, most))
+
+
 def _absolute_goals(r):
-    native = [s["value"] for s in _samples(r, "start", "native")]
     for way, profile, most in (("sluice", "open", 5), ("sluice-build", "build", 10)):
-        values = [s["value"] for s in _samples(r, "start", way)]
-        if native and values:
-            more = (stats.median(values) - stats.median(native)) / 1000
-            yield ("start under `%s`, more than native" % profile, "%.2f ms" % more, "%d ms" % most,
-                   _verdict(r, "start", more <= most))
-    p99 = [s["value"] for s in _samples(r, "neighbour", "sluice")]
-    if p99:
-        m = stats.median(p99)
-        yield "p99 beside a forking neighbour", "%.0f us" % m, "1000 us", _verdict(r, "neighbour", m <= 1000)
-    own = [s["supervisor_s"] / (s["user_s"] + s["sys_s"]) for s in _samples(r, "git", "sluice")
+        native, values = ({x["round"]: x["value"] for x in _samples(r, "start", w)} for w in ("native", way))
+        yield _figure(r, "start under `%s`, more than native" % profile, "start",
+                      [(values[n] - native[n]) / 1000 for n in values if n in native], "%.2f", most, "ms")
+    yield _figure(r, "p99 beside a forking neighbour", "neighbour",
+                  [s["value"] for s in _samples(r, "neighbour", "sluice")], "%.0f", 1000, "us")
+    own = [100 * s["supervisor_s"] / (s["user_s"] + s["sys_s"]) for s in _samples(r, "git", "sluice")
            if s.get("supervisor_s") and s["user_s"] + s["sys_s"] > 0]
-    if own:
-        share = stats.median(own)
-        yield ("supervisor's own CPU in a git build", "%.2f %%" % (100 * share), "1.5 %",
-               _verdict(r, "git", share <= 0.015))
+    yield _figure(r, "supervisor's own CPU in a git build", "git", own, "%.2f", 1.5, "%")
     rss = [s["supervisor_rss_kib"] / 1024 for s in _samples(r, "lua", "sluice") if "supervisor_rss_kib" in s]
-    if rss:
-        yield "memory, lua build", "%.1f MiB" % max(rss), "30 MiB", _verdict(r, "lua", max(rss) <= 30)
+    yield ("supervisor's memory, lua build", "%.1f MiB" % max(rss) if rss else "", "30 MiB",
+           _verdict(r, "lua", max(rss) <= 30) if rss else "")

@@ -6,6 +6,7 @@ compared is the cost of looking, not of refusing.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -51,12 +52,28 @@ def _bare_emulating(form):
     return lambda place, spec, cwd: [place.program("bare"), "-t", "open", "-e", form, "--"]
 
 
+def _policy_with_options(place, spec):
+    """The policy of SPEC with what its options allow, as one policy."""
+    if not spec.options:
+        return spec.policy
+    lines = ["include " + spec.policy]
+    for option, value in zip(spec.options[::2], spec.options[1::2]):
+        if option != "--allow":
+            raise Absent("no Landlock rule does what %s does" % option)
+        operations, _, target = value.partition(":")
+        lines.append("allow %s %s" % (operations, re.sub(r"([^\w./~+-])", r"\\\1", target)))
+    path = os.path.join(place.work, "with-options.policy")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("\n".join(lines) + "\n")
+    return path
+
+
 def _landlock(place, spec, cwd):
     """The grants of the policy are made anew where it is applied: they may name $PWD."""
     tmp = os.path.join(place.work, "tmp")
     os.makedirs(tmp, exist_ok=True)
-    p = subprocess.run([place.program("landlock-grants"), spec.policy, tmp], stdin=subprocess.DEVNULL,
-                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False)
+    p = subprocess.run([place.program("landlock-grants"), _policy_with_options(place, spec), tmp],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False)
     if p.returncode != 0:
         raise Broken("landlock-grants: " + p.stderr.decode(errors="replace").strip())
     grants = [os.fsdecode(g) for g in p.stdout.split(b"\0")[:-1]]
@@ -157,6 +174,8 @@ def add_way(text):
     name, _, words = text.partition("=")
     if not name or not words:
         raise ValueError("--with %s: write NAME='PREFIX OF WORDS'" % text)
+    if "," in name:
+        raise ValueError("--with %s: no comma in the name, --ways could not tell it" % text)
     if name in WAYS:
         raise ValueError("--with %s: there is a way of this name" % name)
 

@@ -121,6 +121,45 @@ class Compare(BenchCase):
         self.assertIn("too few rounds", self.bench("compare", a, b).out)
 
     @case
+    def compares_nothing_that_was_not_done_alike(self):
+        a, b = result(1), result(2, scale=10)
+        a["benchmarks"]["open"]["amount"], b["benchmarks"]["open"]["amount"] = 10, 1
+        out = self.bench("compare", self.put_result("a.json", a), self.put_result("b.json", b)).out
+        self.assertIn("not compared in b: not the same was done (10, 1", out)
+        self.assertNotIn("slower", out)
+        b["benchmarks"]["open"]["amount"] = 10
+        out = self.bench("compare", self.put_result("a.json", a), self.put_result("b.json", b)).out
+        self.assertIn("* slower", out)
+
+    @case
+    def does_not_hide_a_difference_that_too_few_rounds_cannot_show(self):
+        names = ["b%d" % i for i in range(40)]
+        a = self.put_result("a.json", result(1, benchmarks=names, rounds=5))
+        b = result(2, benchmarks=names, rounds=5)
+        for s in b["benchmarks"]["b7"]["ways"]["sluice"]["samples"]:
+            s["value"] *= 3
+        out = self.bench("compare", a, self.put_result("b.json", b)).out
+        line = next(s for s in out.splitlines() if s.startswith("b7 ") and " sluice " in s)
+        self.assertIn("apart, but too few rounds", line)
+
+    @case
+    def refuses_odd_members_of_any_kind(self):
+        """What a reader looks at is a thing of its kind, or is refused with its name."""
+        for member, value in (("label", ["x"]), ("settings", []), ("versions", {"sluice": 3}), ("load_before", []),
+                              ("absent", {"syd": 1}), ("versions", {"sluice": "\ud800"})):
+            bad = result()
+            bad[member] = value
+            self.assert_refused(bad, member if value != {"sluice": "\ud800"} else "half a character")
+        bad = result()
+        bad["machine"]["config"] = {"HZ": 250}
+        self.assert_refused(bad, "machine.config")
+        bad = result()
+        bad["benchmarks"]["open"]["noisy"] = [1]
+        self.assert_refused(bad, "noisy")
+        bad = json.dumps(result()).replace('"value": ', '"value": 9' + "9" * 5000, 1)
+        self.assert_refused(bad, "bad.json")
+
+    @case
     def says_that_machines_and_kernels_differ(self):
         a = self.put_result("a.json", result(1))
         other = result(2)
@@ -175,6 +214,55 @@ class Page(BenchCase):
         self.assertGreater(os.path.getsize(os.path.join(self.dir, "page.html")), 5000)
 
 
+class Goals(BenchCase):
+    def verdicts(self, r):
+        from suite import table
+
+        return {what: verdict for what, measured, _, verdict in table.goals(r) if measured}
+
+    def with_ratio(self, low, median, high, **more):
+        r = result(**more)
+        r["benchmarks"]["open"]["ratios"] = {"sluice": {"bare": {"median": median, "low": low, "high": high}}}
+        return r
+
+    @case
+    def a_goal_is_judged_by_its_interval(self):
+        what = "open, trapped, against bare"
+        for low, median, high, verdict in ((1.01, 1.05, 1.09, "met"), (1.11, 1.2, 1.3, "NOT MET"),
+                                           (1.05, 1.08, 1.12, "not shown: the bound is within the interval"),
+                                           (1.05, 1.12, 1.2, "not shown: the bound is within the interval"),
+                                           (None, 1.05, None, "not shown: fewer than 5 rounds")):
+            self.assertEqual(self.verdicts(self.with_ratio(low, median, high)), {what: verdict})
+        r = self.with_ratio(1.0, 1.05, 1.09, settings={"quick": True})
+        self.assertEqual(self.verdicts(r), {what: "not shown: measured with --quick"})
+        r = self.with_ratio(1.2, 1.25, 1.3)
+        r["benchmarks"]["open"]["noisy"] = ["others"]
+        self.assertEqual(self.verdicts(r), {what: "not shown: noisy"})
+
+    @case
+    def a_goal_that_was_not_measured_is_named(self):
+        from suite import table
+
+        rows = list(table.goals(self.with_ratio(1.0, 1.05, 1.09)))
+        text = " ".join(" ".join(table.show_goals(rows)).split())
+        self.assertIn("Not measured in this run", text)
+        for word in ("lua build, trapped", "Landlock alone", "configure", "forking neighbour", "git build", "start",
+                     "10,000 tasks", "from a shell", "kept awake"):
+            self.assertIn(word, text)
+
+    @case
+    def every_goal_has_a_benchmark_that_measures_it(self):
+        from suite import registry, result as results, table
+
+        for what, name, way, base, _ in table.RATIOS:
+            b = registry.NAMES[name]
+            self.assertIn(way, b.ways, what)
+            for wanted in [base] if base else ["bare-addfd", "bare-addfd-send"]:
+                self.assertIn(wanted, b.ways, what)
+                self.assertIn(wanted, [results.base_of(way, x) for x in b.bases], what)
+            self.assertGreaterEqual(b.rounds, 5, what)
+
+
 class Guest(BenchCase):
     @case
     def the_archive_of_a_guest_is_one_that_cpio_reads(self):
@@ -210,6 +298,22 @@ class Statistics(BenchCase):
         # U = 2: of the orders, one has U = 0, one U = 1, two U = 2.
         self.assertAlmostEqual(stats.mann_whitney([1, 2, 5, 6, 3.5], [4, 7, 8, 9, 10]), 2 * 4 / 252)
         self.assertAlmostEqual(stats.mann_whitney([1, 1, 1, 1], [1, 1, 1, 1]), 1.0)
+
+    @case
+    def each_way_comes_equally_often_after_each_other_one(self):
+        from suite import stats
+
+        for n in range(2, 13):
+            places, pairs = {}, {}
+            for number in range(2 * n):
+                order = stats.order(n, number)
+                self.assertEqual(sorted(order), list(range(n)))
+                for at in enumerate(order):
+                    places[at] = places.get(at, 0) + 1
+                for pair in zip(order, order[1:]):
+                    pairs[pair] = pairs.get(pair, 0) + 1
+            self.assertEqual((len(places), set(places.values())), (n * n, {2}))
+            self.assertEqual((len(pairs), set(pairs.values())), (n * (n - 1), {2}))
 
     @case
     def the_interval_belongs_to_the_test(self):
@@ -397,4 +501,4 @@ class Words(BenchCase):
 
 
 if LAYERS != "auto":  # it measures all modes itself: once is enough
-    del Compare, Page, Statistics, Runs, Guest, Instructions, Words
+    del Compare, Page, Goals, Statistics, Runs, Guest, Instructions, Words
