@@ -143,8 +143,13 @@ static void storm(void)
 	alarms = 0;
 	after_ms(1, 1);
 	for (int i = 0; i < 3000; i++) {
-		int fd = open("storm", O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+		int fd = open("storm", O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600), read_fd;
+		char c;
 
+		/* A descriptor must not be lost on its way: then 0 is returned, or it is another file's. */
+		read_fd = open("reg", O_RDONLY | O_CLOEXEC);
+		if (read_fd < 3 || read(read_fd, &c, 1) != 1 || close(read_fd) < 0)
+			bad++;
 		if (fd < 0 || close(fd) < 0 || rename("storm", "storm2") < 0 || mkdir("d", 0700) < 0 ||
 		    rmdir("d") < 0 || unlink("storm2") < 0) {
 			if (bad++ < 3)
