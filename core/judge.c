@@ -66,11 +66,12 @@ struct verdict request_decide(const struct request *q, const struct need *need)
 		v = decide_name(q, need, at->name, len);
 		return v.action > ACTION_ASK && v.rule ? v : refused; /* a rule says why */
 	}
-	if (at->obj >= 0 && resolve_is_proc_elsewhere(at->obj, &at->st, at->name, len))
+	if (resolved_exists(at) &&
+	    resolve_is_proc_elsewhere(at->obj >= 0 ? at->obj : at->parent, &at->st, at->name, len))
 		return refused;
 	name = as_self(q, at->name, &len, buf, sizeof(buf));
 	v = decide_name(q, need, name, len);
-	if (at->obj < 0)
+	if (!resolved_exists(at))
 		return v;
 	/* A built-in pattern for terminals does not mean those of other sessions. */
 	if ((need->op == OP_READ || need->op == OP_WRITE) && v.action == ACTION_ALLOW && v.rule &&
@@ -166,7 +167,7 @@ bool request_in_baseline(const struct request *q)
 	for (unsigned i = 0; i < q->n_needs; i++) {
 		const struct need *need = &q->needs[i];
 		const struct resolved *at = &q->at[need->which];
-		bool is_dir = at->obj >= 0 && S_ISDIR(at->st.st_mode);
+		bool exists = resolved_exists(at), is_dir = exists && S_ISDIR(at->st.st_mode);
 		uint64_t rights = plan_op_rights(plan, need->op, is_dir);
 		size_t len = at->name_len;
 
@@ -182,10 +183,10 @@ bool request_in_baseline(const struct request *q)
 				return false;
 			continue;
 		}
-		if (at->obj >= 0 && (S_ISCHR(at->st.st_mode) || S_ISBLK(at->st.st_mode)))
+		if (exists && (S_ISCHR(at->st.st_mode) || S_ISBLK(at->st.st_mode)))
 			is_dir = false;
-		if (!plan_in_baseline(plan, rights, at->name, len, at->obj >= 0 ? at->st.st_dev : 0,
-				      at->obj >= 0 ? at->st.st_ino : 0))
+		if (!plan_in_baseline(plan, rights, at->name, len, exists ? at->st.st_dev : 0,
+				      exists ? at->st.st_ino : 0))
 			return false;
 	}
 	return true;

@@ -45,7 +45,8 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->extra_len = 0;
 	q->address[0] = '\0';
 	q->fd = -EBADF;
-	q->cache_key = (struct cache_key){0};
+	q->cache_key = q->dir_key = (struct cache_key){0};
+	q->cache_based = false;
 	q->perform = NULL;
 	q->boundable = q->must_be_file = false;
 	q->acts_as_target = false;
@@ -141,7 +142,7 @@ static int open_base(struct request *q, unsigned which)
  * is one parent. */
 static bool are_beside(const struct request *q)
 {
-	return q->at[0].dir_len && q->path[0].dirfd == q->path[1].dirfd &&
+	return q->at[0].parent >= 0 && q->at[0].dir_len && q->path[0].dirfd == q->path[1].dirfd &&
 	       resolve_same_dir(q->path[0].bytes, q->path[1].bytes);
 }
 
@@ -208,29 +209,62 @@ int request_take_umask(const struct request *q)
 	return 0;
 }
 
-/* Which directory a relative path starts from, at the price of one system call. */
-static bool base_identity(const struct request *q, int dirfd, struct cache_base *ret)
+/* Which directory path[0] starts from, if it is relative at the price of one system call. */
+static bool find_base(struct request *q)
 {
-	struct stat st;
+	const struct path_arg *p = &q->path[0];
+	struct statx st;
 
-	if (task_stat_dir(q->tid, dirfd, &st) < 0)
-		return false;
-	*ret = (struct cache_base){st.st_dev, st.st_ino};
+	if (q->cache_based)
+		return true;
+	q->cache_base = (struct cache_base){0};
+	if (p->bytes[0] != '/') {
+		if (task_identify_dir(q->tid, p->dirfd, &st) < 0)
+			return false;
+		q->cache_base.dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
+		q->cache_base.ino = st.stx_ino;
+		if (st.stx_mask & STATX_BTIME)
+			q->cache_base.born_ns =
+				(uint64_t)st.stx_btime.tv_sec * 1000000000u + st.stx_btime.tv_nsec;
+	}
+	q->cache_based = true;
 	return true;
 }
 
 bool request_cached(struct request *q, enum op op)
 {
 	const struct path_arg *p = &q->path[0];
-	struct cache_base base = {0};
 
 	/* Where nothing bounds what the kernel reads in place of these bytes, no entry counts. */
 	if (!q->sup->cache || !request_is_bounded(q) || p->len == 0)
 		return false;
 	/* A creation is learned for devices only, and nobody opens those by relative paths. */
-	if (p->bytes[0] != '/' && (op == OP_CREATE || !base_identity(q, p->dirfd, &base)))
+	if ((p->bytes[0] != '/' && op == OP_CREATE) || !find_base(q))
 		return false;
-	return cache_lookup(q->sup->cache, op, &base, p->bytes, p->len, &q->cache_key);
+	return cache_lookup(q->sup->cache, op, &q->cache_base, p->bytes, p->len, &q->cache_key);
+}
+
+bool request_dir_cached(struct request *q, bool follow)
+{
+	const struct path_arg *p = &q->path[0];
+	size_t dir = p->len;
+	struct stat st;
+	int r;
+
+	if (!q->sup->cache || !request_is_bounded(q))
+		return false;
+	while (dir > 0 && p->bytes[dir - 1] != '/')
+		dir--;
+	/* The last name must be one, and not lead on by itself. */
+	if (dir == p->len || strcmp(p->bytes + dir, ".") == 0 || strcmp(p->bytes + dir, "..") == 0)
+		return false;
+	if (!find_base(q) ||
+	    !cache_lookup(q->sup->cache, CACHE_DIRECTORY, &q->cache_base, p->bytes, dir, &q->dir_key))
+		return false;
+	if (!follow)
+		return true;
+	r = task_lstat(q->tid, p->dirfd, p->bytes, &st);
+	return r == -ENOENT || (r == 0 && !S_ISLNK(st.st_mode));
 }
 
 void request_learn(struct request *q)
@@ -240,4 +274,19 @@ void request_learn(struct request *q)
 	if (q->cache_key.a && request_is_bounded(q) &&
 	    atomic_load_explicit(&q->sup->rules, memory_order_acquire) == q->rules)
 		cache_learn(q->sup->cache, &q->cache_key);
+}
+
+/* Everything right in the directory may be read or listed by a CONTINUE: Landlock's grants hold beneath it, too. */
+void request_learn_dir(struct request *q)
+{
+	const struct resolved *at = &q->at[0];
+	const struct plan *plan = q->rules->plan;
+	uint64_t rights = plan_op_rights(plan, OP_READ, false) | plan_op_rights(plan, OP_LIST, true);
+	size_t len = at->dir_len > 1 ? at->dir_len - 1 : at->dir_len;
+
+	if (!q->dir_key.a || len == 0 || at->unnamed || at->theirs || resolve_is_guarded_dir(at->name, len) ||
+	    !plan_in_baseline(plan, rights, at->name, len, 0, 0))
+		return;
+	q->cache_key = q->dir_key;
+	request_learn(q);
 }

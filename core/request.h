@@ -31,8 +31,14 @@ int request_resolve_fd(struct request *q, unsigned which, int fd);
 
 /* Is path[0] known to be CONTINUEd for OP? If not, a CONTINUE that follows is learned. */
 bool request_cached(struct request *q, enum op op);
+/* Is the directory of path[0] known for a place where CONTINUE is right for all that is read in it, and the last name
+ * no link, or FOLLOW is false? If not, a CONTINUE that follows is learned of it. */
+bool request_dir_cached(struct request *q, bool follow);
 /* Learn it, unless the rules have changed since the request came, or a CONTINUE would not be bounded. */
 void request_learn(struct request *q);
+
+/* The same of the directory of path[0]; the last that is learned of a request. */
+void request_learn_dir(struct request *q);
 
 /* OP on at[which] has to be allowed. */
 void request_need(struct request *q, enum op op, unsigned which);

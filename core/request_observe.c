@@ -47,8 +47,8 @@ static void name_objects(const struct request *q, unsigned which, struct access_
 		e->path2 = other->name;
 		e->path2_len = other->name_len;
 	}
-	e->exists = at->obj >= 0;
-	e->is_dir = at->obj >= 0 && S_ISDIR(at->st.st_mode);
+	e->exists = resolved_exists(at);
+	e->is_dir = e->exists && S_ISDIR(at->st.st_mode);
 }
 
 static enum observed_layer layer_of(enum observed_reply reply)
@@ -85,7 +85,7 @@ static int may(int fd, int mode)
 static int predict(const struct request *q, const struct need *need)
 {
 	const struct resolved *at = &q->at[need->which];
-	bool is_dir = at->obj >= 0 && S_ISDIR(at->st.st_mode);
+	bool is_dir = resolved_exists(at) && S_ISDIR(at->st.st_mode);
 
 	/* Permissions are those of whoever looks. */
 	if (q->acts_as_target || at->unnamed)
@@ -198,12 +198,12 @@ static enum op failed_need(const struct request *q, unsigned *ret_which, bool *r
 			return OP_DELETE;
 		case SYS_link:
 		case SYS_linkat:
-			*ret_which = q->at[0].obj >= 0;
+			*ret_which = resolved_exists(&q->at[0]);
 			return *ret_which ? OP_CREATE : OP_STAT;
 		case SYS_rename:
 		case SYS_renameat:
 		case SYS_renameat2:
-			*ret_which = q->at[0].obj >= 0;
+			*ret_which = resolved_exists(&q->at[0]);
 			return *ret_which ? OP_CREATE : OP_DELETE;
 		default:
 			return OP_CREATE;

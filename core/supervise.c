@@ -196,10 +196,10 @@ static struct question question_of(const struct request *q)
 	const struct resolved *at = &q->at[q->decisive.which];
 	struct question question = {
 		.op = q->decisive.op, .rule = q->verdict.rule, .pid = q->tid, .tid = q->tid,
-		.path = at->name, .path_len = at->name_len, .exists = at->obj >= 0,
+		.path = at->name, .path_len = at->name_len, .exists = resolved_exists(at),
 	};
 
-	if (at->obj >= 0) {
+	if (resolved_exists(at)) {
 		question.is_dir = S_ISDIR(at->st.st_mode);
 		question.size = (uint64_t)at->st.st_size;
 		question.owner = at->st.st_uid;
@@ -297,6 +297,7 @@ static void allow(struct request *q)
 		reply_continue(q);
 		if (!q->at[0].theirs)
 			request_learn(q);
+		request_learn_dir(q);
 	} else if (q->slow) {
 		hand_to_slow(q);
 	} else {

@@ -104,7 +104,10 @@ struct request {
 
 	/* what is to be done once it is allowed: replies exactly once */
 	void (*perform)(struct request *q);
+	struct cache_base cache_base; /* where path[0] starts, once it was looked for in the cache */
+	bool cache_based;
 	struct cache_key cache_key; /* a == 0: nothing to learn */
+	struct cache_key dir_key;   /* the same, of the directory of path[0] */
 	bool slow; /* perform may block: never on a worker */
 	bool acts_as_target; /* our thread has taken the ids in status */
 	struct task_status status; /* valid if acts_as_target */

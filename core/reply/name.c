@@ -92,7 +92,7 @@ static bool same_parent(const struct request *q)
 
 static bool is_dir(const struct request *q, unsigned which)
 {
-	return q->at[which].obj >= 0 && S_ISDIR(q->at[which].st.st_mode);
+	return resolved_exists(&q->at[which]) && S_ISDIR(q->at[which].st.st_mode);
 }
 
 static bool widens(const struct request *q, unsigned from, unsigned to)
@@ -142,13 +142,13 @@ static bool has_grant(const struct request *q, unsigned which)
 {
 	const struct resolved *at = &q->at[which];
 
-	return at->obj >= 0 && !at->unnamed &&
+	return resolved_exists(at) && !at->unnamed &&
 	       plan_has_grant(q->rules->plan, at->name, at->name_len, at->st.st_dev, at->st.st_ino);
 }
 
 static bool is_link(const struct request *q, unsigned which)
 {
-	return q->at[which].obj >= 0 && S_ISLNK(q->at[which].st.st_mode);
+	return resolved_exists(&q->at[which]) && S_ISLNK(q->at[which].st.st_mode);
 }
 
 /* After this call, may a path that led to something in the baseline lead to something outside of it? A file
@@ -379,7 +379,7 @@ static int prepare_remove(struct request *q)
 
 	if (r < 0)
 		return r;
-	r = request_resolve(q, 0, RESOLVE_PARENT | RESOLVE_LAST_RAW);
+	r = request_resolve(q, 0, RESOLVE_PARENT | RESOLVE_LAST_RAW | RESOLVE_GLANCE);
 	if (r == -EBUSY)
 		return kind_of(q) == NAME_RMDIR ? -EBUSY : -EISDIR;
 	if (r < 0)
@@ -387,10 +387,12 @@ static int prepare_remove(struct request *q)
 	q->perform = perform_remove;
 	if (has_dots(q))
 		return 0;
-	if (q->at[0].obj < 0)
-		return -ENOENT;
 	request_need(q, OP_DELETE, 0);
-	return 0;
+	if (!request_may_act_unseen(q))
+		r = resolve_look(&q->at[0]);
+	if (r == 0 && !resolved_exists(&q->at[0]))
+		r = -ENOENT;
+	return r;
 }
 
 static int copy_two(struct request *q)
@@ -402,28 +404,43 @@ static int copy_two(struct request *q)
 	return r;
 }
 
+static void need_rename(struct request *q, bool exchange)
+{
+	q->n_needs = 0;
+	request_need(q, OP_DELETE, 0);
+	request_need(q, OP_CREATE, 1);
+	if (resolved_exists(&q->at[1]))
+		request_need(q, OP_DELETE, 1);
+	if (exchange)
+		request_need(q, OP_CREATE, 0);
+	if (q->call->nr == SYS_renameat2 && ((uint32_t)q->args[4] & RENAME_WHITEOUT))
+		request_need(q, OP_CREATE, 0);
+}
+
 static int prepare_rename(struct request *q)
 {
 	bool exchange = is_exchange(q);
 	int r = copy_two(q);
 
 	for (unsigned i = 0; r == 0 && i < 2; i++)
-		r = request_resolve(q, i, RESOLVE_PARENT | RESOLVE_LAST_RAW);
+		r = request_resolve(q, i, RESOLVE_PARENT | RESOLVE_LAST_RAW | RESOLVE_GLANCE);
 	if (r < 0)
 		return r;
 	q->perform = perform_rename;
 	if (has_dots(q))
 		return 0;
-	if (q->at[0].obj < 0 || (exchange && q->at[1].obj < 0))
+	need_rename(q, exchange);
+	/* Who is asked, and who writes down, is told of what is held. */
+	if (!request_may_act_unseen(q)) {
+		r = resolve_look(&q->at[0]);
+		if (r == 0)
+			r = resolve_look(&q->at[1]);
+		if (r < 0)
+			return r;
+		need_rename(q, exchange);
+	}
+	if (!resolved_exists(&q->at[0]) || (exchange && !resolved_exists(&q->at[1])))
 		return -ENOENT;
-	request_need(q, OP_DELETE, 0);
-	request_need(q, OP_CREATE, 1);
-	if (q->at[1].obj >= 0)
-		request_need(q, OP_DELETE, 1);
-	if (exchange)
-		request_need(q, OP_CREATE, 0);
-	if (q->call->nr == SYS_renameat2 && ((uint32_t)q->args[4] & RENAME_WHITEOUT))
-		request_need(q, OP_CREATE, 0);
 	/* Refusals of the names themselves come first: they are what the user is told about. */
 	request_judge(q);
 	if (q->verdict.action > ACTION_ASK)

@@ -224,6 +224,13 @@ static bool cache_op(const struct request *q, enum op *ret)
 	return true;
 }
 
+/* Reads and lists, and nothing else: what a directory's entry in the cache is for. */
+static bool reads_only(const struct request *q)
+{
+	return q->call->nr != SYS_openat2 &&
+	       !(q->open_flags & (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_PATH | TMPFILE_BIT));
+}
+
 int open_glance(struct request *q)
 {
 	enum op op = OP_READ;
@@ -237,6 +244,11 @@ int open_glance(struct request *q)
 	/* The bytes may be of a target that is gone: then the reply goes nowhere. */
 	if (cache_op(q, &op) && request_cached(q, op)) {
 		reply_continue(q);
+		return 1;
+	}
+	if (reads_only(q) && request_dir_cached(q, !(q->open_flags & O_NOFOLLOW))) {
+		reply_continue(q);
+		request_learn(q);
 		return 1;
 	}
 	return 0;

@@ -90,7 +90,8 @@ bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, co
 	k.a |= 1; /* an empty slot matches nothing */
 	k.stamp = stamp(c, coarse_ns());
 	hit = slot_holds(c, first_slot(k.a), &k) || slot_holds(c, second_slot(k.a), &k);
-	atomic_fetch_add_explicit(hit ? &c->hits : &c->misses, 1, memory_order_relaxed);
+	if (hit || op != CACHE_DIRECTORY)
+		atomic_fetch_add_explicit(hit ? &c->hits : &c->misses, 1, memory_order_relaxed);
 	*ret_key = k;
 	return hit;
 }

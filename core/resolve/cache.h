@@ -2,6 +2,9 @@
  * The path cache: "for this operation on this path from this directory, CONTINUE is right", learned from a full
  * decision. A hit costs a hash, no system call and no allocation.
  *
+ * Beside paths there are directories: "whatever is read or listed by a name right in it, CONTINUE is right, unless the
+ * name is a link". So a file that was never opened costs no walk either.
+ *
  * It holds hints, never grants: CONTINUE is bounded by the target's Landlock domain, so a stale entry can
  * only cost a call the emulation that it would have got. Entries die with the generation (bumped by
  * whatever may make a path lead elsewhere), and after eight seconds at most, for what happens outside of
@@ -42,12 +45,16 @@ struct cache_key {
 struct cache *cache_new(void);
 void cache_free(struct cache *c);
 
-/* The directory that a relative path starts from; zeros for an absolute one. */
+/* The directory that a relative path starts from, zeros for an absolute one. BORN_NS, where the file system knows it:
+ * the number of a directory that is removed may be given to a new one elsewhere. */
 struct cache_base {
-	uint64_t dev, ino;
+	uint64_t dev, ino, born_ns;
 };
 
-/* A hit? *ret_key is for cache_learn. */
+/* In the place of an operation: the path is the way to a directory, with its last slash, or nothing. */
+#define CACHE_DIRECTORY OP_COUNT
+
+/* A hit? *ret_key is for cache_learn. A directory counts when it hits, in the place of the miss of its path. */
 bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
 		  struct cache_key *ret_key);
 void cache_learn(struct cache *c, const struct cache_key *key);

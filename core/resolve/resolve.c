@@ -70,6 +70,18 @@ static bool is_hidden(const char *name, size_t len)
 	return false;
 }
 
+bool resolve_is_guarded_dir(const char *name, size_t len)
+{
+	size_t n = len > 1 ? len : 0;
+
+	if ((len >= 5 && memcmp(name, "/proc", 5) == 0 && (len == 5 || name[5] == '/')) || is_hidden(name, len))
+		return true;
+	for (const char *const *dir = world.hidden; dir && *dir; dir++)
+		if (strncmp(*dir, name, n) == 0 && (*dir)[n] == '/' && !strchr(*dir + n + 1, '/'))
+			return true;
+	return false;
+}
+
 /* What anybody may see of any process: the directory itself, and these in it. */
 static bool is_public(const char *rest, size_t len)
 {
@@ -132,7 +144,7 @@ void resolved_init(struct resolved *r)
 	r->parent = r->obj = -EBADF;
 	r->last[0] = r->name[0] = '\0';
 	r->name_len = r->dir_len = 0;
-	r->unnamed = r->deleted = r->magic = r->theirs = r->borrowed = false;
+	r->unnamed = r->deleted = r->magic = r->theirs = r->borrowed = r->seen = false;
 }
 
 void resolved_done(struct resolved *r)
@@ -218,21 +230,37 @@ static uint64_t open_flags(unsigned flags)
 	return O_PATH | O_CLOEXEC | (flags & RESOLVE_FOLLOW ? 0 : O_NOFOLLOW);
 }
 
+/* How much of the name of what PATH leads to, without a link, names its directory. */
+static size_t dir_of_name(const char *path, size_t len, const struct resolved *r)
+{
+	size_t start = len, n = r->name_len;
+
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	len -= start;
+	path += start;
+	if (len == 0 || r->unnamed || r->deleted || strcmp(path, ".") == 0 || strcmp(path, "..") == 0)
+		return 0;
+	if (n <= len || r->name[n - len - 1] != '/' || memcmp(r->name + n - len, path, len) != 0)
+		return 0;
+	return n - len;
+}
+
 /* The object with a fast openat2, or -ELOOP when the walk has to decide. */
 static int fast_object(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
 		       struct resolved *r)
 {
 	uint64_t how = from->how | RESOLVE_NO_MAGICLINKS;
-	bool clean = resolve_is_clean(path, len) && from->how == 0;
-	int r_obj = -ELOOP;
+	bool clean = resolve_is_clean(path, len) && from->how == 0, linkless = from->how == 0;
+	int r_obj = -ELOOP, e;
 
-	if (clean) {
-		r_obj = sys_openat2(AT_FDCWD, path, open_flags(flags), 0, how | RESOLVE_NO_SYMLINKS);
-		if (r_obj < 0 && r_obj != -ELOOP)
+	if (linkless) {
+		r_obj = sys_openat2(from->base, path, open_flags(flags), 0, how | RESOLVE_NO_SYMLINKS);
+		if (r_obj < 0 && r_obj != -ELOOP && clean)
 			return r_obj;
 	}
 	if (r_obj < 0) {
-		clean = false;
+		clean = linkless = false;
 		r_obj = sys_openat2(from->base, path, open_flags(flags), 0, how);
 		if (r_obj == -EAGAIN && !(from->how & RESOLVE_CACHED))
 			return -ELOOP;
@@ -248,12 +276,16 @@ static int fast_object(const struct resolve_from *from, const char *path, size_t
 	if (clean) {
 		memcpy(r->name, path, len + 1);
 		r->name_len = len;
+		r->dir_len = dir_of_name(path, len, r);
 		return 0;
 	}
 	/* A plain link may have led through "self": that was us, not the target. */
 	if (resolve_on_procfs(r->obj, &r->st))
 		return -ELOOP;
-	return resolve_name(r->obj, r);
+	e = resolve_name(r->obj, r);
+	if (e == 0 && linkless)
+		r->dir_len = dir_of_name(path, len, r);
+	return e;
 }
 
 /* Split PATH into the directory part (copied to DIR) and the last component with its slashes. */
@@ -348,16 +380,36 @@ static int find_parent(const struct resolve_from *from, const char *dir, const c
 	return e == 1 ? kernel_parent(from, dir, path, r) : e;
 }
 
-int resolve_look(struct resolved *r)
+/* The bare name, without its slash. */
+static void bare_name(const struct resolved *r, char bare[NAME_MAX + 2])
 {
 	size_t n = strlen(r->last);
-	char bare[NAME_MAX + 2];
-	int fd;
 
-	/* The bare name, without its slash, and never through a link. */
 	memcpy(bare, r->last, n + 1);
 	if (n > 1 && bare[n - 1] == '/')
 		bare[n - 1] = '\0';
+}
+
+static int glance(struct resolved *r)
+{
+	char bare[NAME_MAX + 2];
+	int e;
+
+	bare_name(r, bare);
+	e = (int)CALL(fstatat(r->parent, bare, &r->st, AT_SYMLINK_NOFOLLOW));
+	r->seen = e == 0;
+	return e == -ENOENT ? 0 : e;
+}
+
+int resolve_look(struct resolved *r)
+{
+	char bare[NAME_MAX + 2];
+	int fd;
+
+	if (r->obj >= 0)
+		return 0;
+	r->seen = false;
+	bare_name(r, bare);
 	fd = sys_openat2(r->parent, bare, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0);
 	if (fd == -ENOENT)
 		return 0;
@@ -391,6 +443,8 @@ static int fast_parent(const struct resolve_from *from, const char *path, size_t
 	r->name[r->name_len] = '\0';
 	if (flags & RESOLVE_UNSEEN)
 		return 0;
+	if (flags & RESOLVE_GLANCE)
+		return glance(r);
 	e = resolve_look(r);
 	if (e == 0 && r->obj >= 0 && S_ISLNK(r->st.st_mode) && (flags & RESOLVE_FOLLOW))
 		return -ELOOP;

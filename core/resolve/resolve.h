@@ -21,6 +21,7 @@ enum resolve_flags {
 	RESOLVE_FOLLOW = 1, /* a final symlink is followed */
 	RESOLVE_PARENT = 2, /* the parent directory and last name are wanted, the object may be missing */
 	RESOLVE_LAST_RAW = 4, /* with PARENT: calls that act on the name itself (unlink, rename, mkdir) */
+	RESOLVE_GLANCE = 16, /* with PARENT: the object need not be held, it may be `seen` only */
 	RESOLVE_UNSEEN = 8, /* with PARENT: whether the object is there need not be known, obj may be missing for it */
 };
 
@@ -28,10 +29,11 @@ struct resolved {
 	int parent; /* O_PATH, or -EBADF: not asked for, or no parent (/, a magic link, a descriptor) */
 	bool borrowed; /* parent is somebody else's, who lives longer */
 	int obj;    /* O_PATH, or -EBADF: missing */
+	bool seen;  /* it was there, and is not held: what acts on names needs no more */
 	struct stat st;              /* of obj */
 	char last[NAME_MAX + 2];     /* in parent; with the trailing slash that the target wrote */
 	size_t name_len;
-	size_t dir_len; /* of name: the parent's, as it is written, with its slash; 0: not known */
+	size_t dir_len; /* of name: what the path leads to without its last component, with a slash; 0: not known */
 	char name[PATH_MAX + NAME_MAX + 2]; /* canonical, absolute; "pipe:[1]" for what has no path */
 	bool unnamed; /* no path leads to it: pipe, socket, memfd, deleted without a name */
 	bool deleted; /* unlinked since: `name` is the one it had */
@@ -58,7 +60,12 @@ int resolve_path(const struct resolve_from *from, const char *path, size_t len, 
 
 /* Do two paths have the same directory part, as they are written? */
 bool resolve_same_dir(const char *a, const char *b);
-/* After RESOLVE_UNSEEN: look for the object, not following a link. 0, missing or not, or -errno. */
+static inline bool resolved_exists(const struct resolved *r)
+{
+	return r->obj >= 0 || r->seen;
+}
+
+/* After RESOLVE_UNSEEN or GLANCE: hold the object if it is there, not following a link. 0 or -errno. */
 int resolve_look(struct resolved *r);
 
 /* The object behind a descriptor that we hold: its name by the kernel's word. Takes FD. */
@@ -86,6 +93,8 @@ void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders);
 void resolve_hide(const char *const *dirs);
 /* Is NAME guarded so? */
 bool resolve_is_guarded(const char *name, size_t len);
+/* Is NAME a directory in which something may be guarded, or all of /proc? */
+bool resolve_is_guarded_dir(const char *name, size_t len);
 /* Does it lie on a procfs that is mounted at another place than /proc? Its names tell no process. */
 bool resolve_is_proc_elsewhere(int fd, const struct stat *st, const char *name, size_t len);
 bool resolve_is_root(const struct stat *st);

@@ -10,6 +10,7 @@
 #include "core/cleanup.h"
 #include "core/sys.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -88,18 +89,18 @@ static int proc_open(pid_t tid, const char *what, int flags)
 	return (int)CALL(open(name, flags));
 }
 
-static int proc_stat(pid_t tid, const char *what, struct stat *ret)
+static int proc_statx(pid_t tid, const char *what, unsigned mask, struct statx *ret)
 {
 	char name[64];
 	int dir = kept_dir(tid);
 
 	if (dir >= 0) {
-		if (fstatat(dir, what, ret, 0) == 0)
+		if (statx(dir, what, 0, mask, ret) == 0)
 			return 0;
 		forget();
 	}
 	snprintf(name, sizeof(name), "/proc/%d/%s", tid, what);
-	return (int)CALL(stat(name, ret));
+	return (int)CALL(statx(AT_FDCWD, name, 0, mask, ret));
 }
 
 /* All of /proc/TID/status as a string. Its length or -errno. */
@@ -247,11 +248,28 @@ int task_open_dir(pid_t tid, int dirfd)
 	return r == -ENOENT && dirfd != AT_FDCWD ? -EBADF : r;
 }
 
-int task_stat_dir(pid_t tid, int dirfd, struct stat *ret)
+int task_identify_dir(pid_t tid, int dirfd, struct statx *ret)
 {
 	char what[32];
 
-	return name_dir(dirfd, what, sizeof(what)) ? proc_stat(tid, what, ret) : -EBADF;
+	return name_dir(dirfd, what, sizeof(what)) ? proc_statx(tid, what, STATX_INO | STATX_BTIME, ret) : -EBADF;
+}
+
+int task_lstat(pid_t tid, int dirfd, const char *path, struct stat *ret)
+{
+	char name[PATH_MAX + 64], what[32];
+	int dir;
+
+	if (path[0] == '/')
+		return (int)CALL(fstatat(AT_FDCWD, path, ret, AT_SYMLINK_NOFOLLOW));
+	if (!name_dir(dirfd, what, sizeof(what)))
+		return -EBADF;
+	dir = kept_dir(tid);
+	if (dir >= 0)
+		snprintf(name, sizeof(name), "%s/%s", what, path);
+	else
+		snprintf(name, sizeof(name), "/proc/%d/%s/%s", tid, what, path);
+	return (int)CALL(fstatat(dir >= 0 ? dir : AT_FDCWD, name, ret, AT_SYMLINK_NOFOLLOW));
 }
 
 int task_get_fd(pid_t tid, int fd)
@@ -283,10 +301,10 @@ int task_get_fd(pid_t tid, int fd)
 bool task_fds_exhausted(pid_t tid)
 {
 	struct rlimit limit;
-	struct stat st;
+	struct statx st;
 
-	/* st_size is the number of descriptors since 6.2, 0 before: then ADDFD finds out. */
-	if (proc_stat(tid, "fd", &st) < 0 || prlimit(tid, RLIMIT_NOFILE, NULL, &limit) < 0)
+	/* The size is the number of descriptors since 6.2, 0 before: then ADDFD finds out. */
+	if (proc_statx(tid, "fd", STATX_SIZE, &st) < 0 || prlimit(tid, RLIMIT_NOFILE, NULL, &limit) < 0)
 		return false;
-	return st.st_size > 0 && (rlim_t)st.st_size >= limit.rlim_cur;
+	return st.stx_size > 0 && (rlim_t)st.stx_size >= limit.rlim_cur;
 }

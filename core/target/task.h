@@ -37,8 +37,10 @@ int task_read_umask(pid_t tid);
 /* O_PATH descriptor of the directory that a relative path starts from: DIRFD of the target, or its
  * cwd for AT_FDCWD. -EBADF if it has no such descriptor. */
 int task_open_dir(pid_t tid, int dirfd);
-/* The same directory's identity, unopened. 0 or -errno. */
-int task_stat_dir(pid_t tid, int dirfd, struct stat *ret);
+/* The same directory's identity, unopened: device, inode, and when it was made. 0 or -errno. */
+int task_identify_dir(pid_t tid, int dirfd, struct statx *ret);
+/* lstat() of a path that starts from it (or is absolute), by the supervisor's own rights. 0 or -errno. */
+int task_lstat(pid_t tid, int dirfd, const char *path, struct stat *ret);
 
 /* A duplicate of the target's descriptor FD: the same open file description. -EBADF if none. */
 int task_get_fd(pid_t tid, int fd);

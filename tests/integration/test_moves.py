@@ -43,6 +43,32 @@ class Moves(Attack):
             self.assertTrue(os.path.exists(os.path.join(self.dir, name)), name)
 
 
+    # Read twice, so that the directory is known; then names in it, and its own, come to lead where reading is the
+    # supervisor's.
+    @case
+    def a_link_in_a_directory_that_was_read_leads_on(self):
+        self.lay_out()
+        self.put("r/x", "x\n")
+        self.put("r/y", "y\n")
+        script = """
+            echo g >priv2/g
+            for r in r "$PWD/r"; do
+                cat $r/x $r/y $r/x $r/y $r/early
+                ln -sf ../priv2/g r/l; cat $r/l
+                ln -sf ../priv/secret r/l; ! cat $r/l 2>/dev/null
+                mv r q; sleep 0.02; ln -s priv2 r; sleep 0.02
+                cat $r/g; ! cat $r/x 2>/dev/null
+                rm r; mv q r; sleep 0.02
+            done
+        """
+        self.put("priv2/keep", "")
+        os.symlink("../priv2/g", os.path.join(self.dir, "r/early"))
+        self.put("priv2/secret", "SECRET\n")
+        result = self.sluice("sh", "-ec", script,
+                             policy="{base}\nallow rw {dir}\ndeny read {dir}/priv/secret {dir}/priv2/secret\n")
+        self.assert_status(result, 0)
+        self.assertEqual(result.out.split(), "x y x y g g g x y x y g g g".split())
+
 NAMES = subprocess.run([os.path.join(PROGRAMS, "attack_moves"), "--list"], stdout=subprocess.PIPE, text=True,
                        check=True).stdout.split()
 for report in ("all", "none"):

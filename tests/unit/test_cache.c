@@ -47,7 +47,8 @@ static void hits_only_what_was_learned(void **state)
 
 static void the_same_word_in_another_directory_is_another_path(void **state)
 {
-	static const struct cache_base here = {1, 2}, there = {1, 3}, elsewhere = {2, 2};
+	static const struct cache_base here = {1, 2, 3}, there = {1, 3, 3}, elsewhere = {2, 2, 3};
+	static const struct cache_base later = {1, 2, 4};
 	struct cache *c = cache_new();
 	struct cache_key k;
 
@@ -58,6 +59,8 @@ static void the_same_word_in_another_directory_is_another_path(void **state)
 	assert_true(cache_lookup(c, OP_READ, &here, "a", 1, &k));
 	assert_false(cache_lookup(c, OP_READ, &there, "a", 1, &k));
 	assert_false(cache_lookup(c, OP_READ, &elsewhere, "a", 1, &k));
+	assert_false(cache_lookup(c, OP_READ, &later, "a", 1, &k));
+	assert_false(cache_lookup(c, CACHE_DIRECTORY, &here, "a", 1, &k));
 	cache_free(c);
 }
 

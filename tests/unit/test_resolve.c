@@ -107,6 +107,88 @@ static void resolves_as_the_kernel_does(void **state)
 		}
 }
 
+/* What is known of the directory is right, or it is not known. */
+static void names_the_directory_only_where_no_link_is_last(void **state)
+{
+	static const struct {
+		const char *path;
+		unsigned flags;
+		const char *dir; /* NULL: not to be known */
+	} rows[] = {
+		{"a/b/f", RESOLVE_FOLLOW, "/a/b/"}, {"a/b/../b/f", RESOLVE_FOLLOW, "/a/b/"},
+		{"a/b", RESOLVE_FOLLOW, "/a/"},	    {"a/lf", RESOLVE_FOLLOW, NULL},
+		{"a/b/.", RESOLVE_FOLLOW, NULL},    {"a/b/..", RESOLVE_FOLLOW, NULL},
+		{"abs/f", RESOLVE_FOLLOW, NULL},    {"abs/f", RESOLVE_PARENT, "/a/b/"},
+		{"a/l/f", RESOLVE_PARENT, "/a/b/"}, {"a/l/no", RESOLVE_PARENT | RESOLVE_UNSEEN, "/a/b/"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (unsigned absolute = 0; absolute < 2; absolute++) {
+			static struct resolved r;
+
+			assert_int_equal(run(resolve_path, rows[i].path, rows[i].flags, &r, absolute), 0);
+			if (!rows[i].dir) {
+				assert_int_equal(r.dir_len, 0);
+			} else {
+				assert_int_equal(r.dir_len, strlen(dir) + strlen(rows[i].dir));
+				assert_memory_equal(r.name + strlen(dir), rows[i].dir, strlen(rows[i].dir));
+			}
+			resolved_done(&r);
+		}
+}
+
+static void an_object_is_seen_or_looked_for_only_when_asked(void **state)
+{
+	static struct resolved r;
+	const unsigned raw = RESOLVE_PARENT | RESOLVE_LAST_RAW;
+
+	(void)state;
+	assert_int_equal(run(resolve_path, "a/lf", raw | RESOLVE_GLANCE, &r, false), 0);
+	assert_true(r.seen && r.obj < 0 && S_ISLNK(r.st.st_mode) && resolved_exists(&r));
+	assert_int_equal(resolve_look(&r), 0);
+	assert_true(!r.seen && r.obj >= 0 && S_ISLNK(r.st.st_mode));
+	resolved_done(&r);
+	assert_int_equal(run(resolve_path, "a/no", raw | RESOLVE_GLANCE, &r, true), 0);
+	assert_false(resolved_exists(&r));
+	resolved_done(&r);
+	assert_int_equal(run(resolve_path, "a/b/", raw | RESOLVE_UNSEEN, &r, true), 0);
+	assert_false(resolved_exists(&r));
+	assert_int_equal(resolve_look(&r), 0);
+	assert_true(r.obj >= 0 && S_ISDIR(r.st.st_mode));
+	resolved_done(&r);
+}
+
+/* One parent for two names, whichever of them is closed first; and the base itself for a bare name. */
+static void two_names_share_what_is_written_the_same(void **state)
+{
+	static struct resolved one, two;
+	struct resolve_from from = {.tid = gettid(), .base = open(dir, O_PATH | O_DIRECTORY), .lends = true};
+	const unsigned raw = RESOLVE_PARENT | RESOLVE_LAST_RAW;
+
+	(void)state;
+	assert_true(resolve_same_dir("a/l/f", "a/l/no"));
+	assert_true(resolve_same_dir("f", "x/"));
+	assert_false(resolve_same_dir("a/l/f", "a/b/f"));
+	assert_false(resolve_same_dir("a/l/f", "/a/l/f"));
+	assert_false(resolve_same_dir("a/l/f", "a/l/.."));
+	assert_int_equal(resolve_path(&from, "a/l/f", 5, raw, &one), 0);
+	from.beside = &one;
+	assert_int_equal(resolve_path(&from, "a/l/no", 6, raw, &two), 0);
+	assert_string_equal(two.name + strlen(dir), "/a/b/no");
+	assert_int_equal(two.parent, one.parent);
+	assert_true(two.borrowed && !one.borrowed && two.obj < 0);
+	resolved_done(&two);
+	assert_true(fcntl(one.parent, F_GETFD) >= 0);
+	resolved_done(&one);
+	from.beside = NULL;
+	assert_int_equal(resolve_path(&from, "a", 1, raw, &one), 0);
+	assert_int_equal(one.parent, from.base);
+	assert_string_equal(one.name + strlen(dir), "/a");
+	resolved_done(&one);
+	assert_int_equal(close(from.base), 0);
+}
+
 static void self_is_the_target_not_us(void **state)
 {
 	static struct resolved r;
@@ -179,6 +261,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(resolves_as_the_kernel_does),
+		cmocka_unit_test(names_the_directory_only_where_no_link_is_last),
+		cmocka_unit_test(an_object_is_seen_or_looked_for_only_when_asked),
+		cmocka_unit_test(two_names_share_what_is_written_the_same),
 		cmocka_unit_test(self_is_the_target_not_us),
 		cmocka_unit_test(guarded_descriptors_are_not_followed),
 		cmocka_unit_test(unlinked_is_told_from_its_name),
