@@ -97,6 +97,18 @@ def _other(*words):
     return lambda place, spec, cwd: [w.format(home=os.path.expanduser("~"), cwd=cwd) for w in words]
 
 
+def _nono(place, spec, cwd):
+    """It refuses / and the home directory: both hold what it protects. So all else, and what builds need of home."""
+    home = os.path.realpath(os.path.expanduser("~"))
+    wanted = [d.path for d in os.scandir("/") if d.is_dir(follow_symlinks=False)]
+    wanted = [d for d in sorted(wanted) if not (home + "/").startswith(d + "/")]
+    for path in [os.path.join(home, d) for d in (".cargo", ".rustup", "go", ".npm")] + [place.programs, place.work, cwd]:
+        path = os.path.realpath(path)
+        if os.path.isdir(path) and not any((path + "/").startswith(d + "/") for d in wanted):
+            wanted.append(path)
+    return ["nono", "run", "--silent", "--no-audit", *(w for d in wanted for w in ("--allow", d)), "--"]
+
+
 class Way:
     def __init__(self, name, title, prefix, program=None):
         self.name, self.title, self.make, self.program = name, title, prefix, program
@@ -160,8 +172,8 @@ OTHERS = [
     Way("bwrap", "bubblewrap, everything bound", _other("bwrap", "--dev-bind", "/", "/", "--"), "bwrap"),
     Way("proot", "proot", _other("proot"), "proot"),
     Way("firejail", "firejail --noprofile", _other("firejail", "--quiet", "--noprofile", "--"), "firejail"),
-    Way("nono", "nono run --allow /", _other("nono", "run", "--silent", "--allow", "/", "--"), "nono"),
-    Way("sandlock", "sandlock run", _other("sandlock", "run", "-r", "/", "-w", "/", "--"), "sandlock"),
+    Way("nono", "nono run --no-audit, all but the home directory", _nono, "nono"),
+    Way("sandlock", "sandlock run, all files", _other("sandlock", "run", "-r", "/", "-w", "/", "--"), "sandlock"),
     Way("syd", "syd, everything allowed", _other("syd", "-m", "allow/all+/***", "-m", "sandbox/net:off", "--"), "syd"),
 ]
 WAYS = {w.name: w for w in OWN + OTHERS}
