@@ -45,7 +45,7 @@ class Cell:
     def verdict(self):
         if self.few:
             return "too few rounds"
-        if self.q >= ALPHA and self.apart:
+        if self.q >= ALPHA and self.apart and not self.noisy:
             return "apart, but too few rounds for so many rows"
         if self.q >= ALPHA:
             return "no difference seen"
@@ -148,13 +148,14 @@ def remarks(names, results):
         noisy = ["%s: %s" % (name, ", ".join(b["noisy"])) for name, b in r["benchmarks"].items() if b.get("noisy")]
         if noisy:
             yield "noisy: " + n, noisy
-        settings = r.get("settings") or {}
-        if settings.get("quick") and settings.get("emulated") != "icount":
-            yield "rough, since measured with --quick: " + n, []
         failed = ["%s, %s" % (b, w) for b, e in r["benchmarks"].items() for w, x in e["ways"].items() if "failed" in x]
         failed += [b for b, e in r["benchmarks"].items() if e.get("failed")]
         if failed:
             yield "broken: " + n, failed
+    quick = [n for n, r in zip(names, results) if (r.get("settings") or {}).get("quick")
+             and r["settings"].get("emulated") != "icount"]
+    if quick:
+        yield "rough, since measured with --quick: " + ", ".join(quick), []
 
 
 def show(names, results, cells):

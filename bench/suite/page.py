@@ -27,6 +27,7 @@ code { font-family: ui-monospace, monospace; font-size: 0.92em; }
 .note { background: var(--warnbg); border-left: 4px solid var(--warn); border-radius: 4px; padding: 8px 14px;
   margin: 10px 0; } .note ul { margin: 4px 0; padding-left: 20px; }
 svg { width: 100%; height: auto; display: block; }
+.plot { overflow-x: auto; } .plot svg { min-width: 680px; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--fg); }
 svg .tick { font-size: 12px; fill: var(--dim); } svg .label { font-size: 12.5px; fill: var(--dim); }
 svg .value { font-size: 12px; } svg .dim { fill: var(--dim); }
@@ -37,7 +38,7 @@ TABLE
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; } th { text-align: left; border-bottom: 2px solid var(--grid); padding: 4px 10px 4px 0; }
 td { border-bottom: 1px solid var(--grid); padding: 3px 10px 3px 0; vertical-align: top; }
-td.n, th.n { text-align: right; } td.name { white-space: nowrap; } tr.first td { border-top: 2px solid var(--grid); }
+td.n, th.n { text-align: right; } td.n { white-space: nowrap; } td.name { white-space: nowrap; } tr.first td { border-top: 2px solid var(--grid); }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 20px; margin: 8px 0; }
 .legend span { display: inline-flex; align-items: center; gap: 6px; }
 details { margin: 8px 0; } summary { cursor: pointer; }
@@ -199,7 +200,8 @@ def differences(names, results):
 
 
 def page(names, results, cells, only=None):
-    title = " against ".join(names) if len(names) == 2 else ", ".join(names)
+    title = " against ".join(reversed(names)) if len(names) < 3 else "%d results against %s" % (
+        len(names) - 1, names[0])
     parts = ["<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">",
              '<meta name="viewport" content="width=device-width, initial-scale=1">',
              "<title>%s – sluice-bench</title>" % esc(title), "<style>%s</style></head><body>"

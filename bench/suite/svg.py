@@ -102,7 +102,8 @@ def clip(name, width=36):
 
 
 def svg(height, parts, title):
-    return ('<svg viewBox="0 0 %d %d" role="img" aria-label="%s" xmlns="http://www.w3.org/2000/svg">%s</svg>'
+    return ('<div class="plot"><svg viewBox="0 0 %d %d" role="img" aria-label="%s" xmlns="http://www.w3.org/2000/svg">'
+            '%s</svg></div>'
             % (WIDTH, height, esc(title), "".join(parts)))
 
 
