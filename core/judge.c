@@ -66,8 +66,7 @@ struct verdict request_decide(const struct request *q, const struct need *need)
 		v = decide_name(q, need, at->name, len);
 		return v.action > ACTION_ASK && v.rule ? v : refused; /* a rule says why */
 	}
-	if (resolved_exists(at) &&
-	    resolve_is_proc_elsewhere(at->obj >= 0 ? at->obj : at->parent, &at->st, at->name, len))
+	if (resolved_is_proc_elsewhere(at))
 		return refused;
 	name = as_self(q, at->name, &len, buf, sizeof(buf));
 	v = decide_name(q, need, name, len);

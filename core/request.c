@@ -261,10 +261,13 @@ bool request_dir_cached(struct request *q, bool follow)
 	if (!find_base(q) ||
 	    !cache_lookup(q->sup->cache, CACHE_DIRECTORY, &q->cache_base, p->bytes, dir, &q->dir_key))
 		return false;
-	if (!follow)
-		return true;
-	r = task_lstat(q->tid, p->dirfd, p->bytes, &st);
-	return r == -ENOENT || (r == 0 && !S_ISLNK(st.st_mode));
+	if (follow) {
+		r = task_lstat(q->tid, p->dirfd, p->bytes, &st);
+		if (r != -ENOENT && (r < 0 || S_ISLNK(st.st_mode)))
+			return false;
+	}
+	cache_count_directory(q->sup->cache, q->cache_key.a);
+	return true;
 }
 
 void request_learn(struct request *q)

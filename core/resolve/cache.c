@@ -90,10 +90,17 @@ bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, co
 	k.a |= 1; /* an empty slot matches nothing */
 	k.stamp = stamp(c, coarse_ns());
 	hit = slot_holds(c, first_slot(k.a), &k) || slot_holds(c, second_slot(k.a), &k);
-	if (hit || op != CACHE_DIRECTORY)
+	if (op != CACHE_DIRECTORY)
 		atomic_fetch_add_explicit(hit ? &c->hits : &c->misses, 1, memory_order_relaxed);
 	*ret_key = k;
 	return hit;
+}
+
+void cache_count_directory(struct cache *c, bool looked_up)
+{
+	atomic_fetch_add_explicit(&c->hits, 1, memory_order_relaxed);
+	if (looked_up)
+		atomic_fetch_sub_explicit(&c->misses, 1, memory_order_relaxed);
 }
 
 void cache_learn(struct cache *c, const struct cache_key *k)

@@ -54,9 +54,11 @@ struct cache_base {
 /* In the place of an operation: the path is the way to a directory, with its last slash, or nothing. */
 #define CACHE_DIRECTORY OP_COUNT
 
-/* A hit? *ret_key is for cache_learn. A directory counts when it hits, in the place of the miss of its path. */
+/* A hit? *ret_key is for cache_learn. Directories are not counted. */
 bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
 		  struct cache_key *ret_key);
+/* A directory's entry answered: a hit, in the place of the miss of its path if that was LOOKED_UP. */
+void cache_count_directory(struct cache *c, bool looked_up);
 void cache_learn(struct cache *c, const struct cache_key *key);
 /* Paths may lead elsewhere from now on. PENDING: the change is still to come (its call will be continued),
  * so nothing is learned for a moment. */

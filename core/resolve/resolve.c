@@ -121,6 +121,12 @@ bool resolve_is_proc_elsewhere(int fd, const struct stat *st, const char *name, 
 	return !at_home && resolve_on_procfs(fd, st);
 }
 
+bool resolved_is_proc_elsewhere(const struct resolved *r)
+{
+	return resolved_exists(r) && r->st.st_dev != r->plain_dev &&
+	       resolve_is_proc_elsewhere(r->obj >= 0 ? r->obj : r->parent, &r->st, r->name, r->name_len);
+}
+
 bool resolve_is_root(const struct stat *st)
 {
 	return st->st_dev == world.root_dev && st->st_ino == world.root_ino;
@@ -144,6 +150,7 @@ void resolved_init(struct resolved *r)
 	r->parent = r->obj = -EBADF;
 	r->last[0] = r->name[0] = '\0';
 	r->name_len = r->dir_len = 0;
+	r->plain_dev = 0;
 	r->unnamed = r->deleted = r->magic = r->theirs = r->borrowed = r->seen = false;
 }
 
@@ -282,6 +289,7 @@ static int fast_object(const struct resolve_from *from, const char *path, size_t
 	/* A plain link may have led through "self": that was us, not the target. */
 	if (resolve_on_procfs(r->obj, &r->st))
 		return -ELOOP;
+	r->plain_dev = r->st.st_dev;
 	e = resolve_name(r->obj, r);
 	if (e == 0 && linkless)
 		r->dir_len = dir_of_name(path, len, r);
@@ -352,6 +360,7 @@ static int kernel_parent(const struct resolve_from *from, const char *dir, const
 	/* (The walk has the right errno for what is no directory.) */
 	if (!S_ISDIR(r->st.st_mode) || resolve_on_procfs(fd, &r->st))
 		return -ELOOP;
+	r->plain_dev = r->st.st_dev;
 	fd = resolve_name(r->parent, r);
 	if (fd < 0)
 		return fd;
@@ -371,6 +380,7 @@ static int find_parent(const struct resolve_from *from, const char *dir, const c
 	if (beside) {
 		r->parent = beside->parent;
 		r->borrowed = true;
+		r->plain_dev = beside->plain_dev;
 		r->name_len = beside->dir_len;
 		memcpy(r->name, beside->name, beside->dir_len);
 		return 0;

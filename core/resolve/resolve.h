@@ -29,6 +29,7 @@ struct resolved {
 	int parent; /* O_PATH, or -EBADF: not asked for, or no parent (/, a magic link, a descriptor) */
 	bool borrowed; /* parent is somebody else's, who lives longer */
 	int obj;    /* O_PATH, or -EBADF: missing */
+	dev_t plain_dev; /* a device that was found to be no procfs on the way; 0: none was looked at */
 	bool seen;  /* it was there, and is not held: what acts on names needs no more */
 	struct stat st;              /* of obj */
 	char last[NAME_MAX + 2];     /* in parent; with the trailing slash that the target wrote */
@@ -97,6 +98,7 @@ bool resolve_is_guarded(const char *name, size_t len);
 bool resolve_is_guarded_dir(const char *name, size_t len);
 /* Does it lie on a procfs that is mounted at another place than /proc? Its names tell no process. */
 bool resolve_is_proc_elsewhere(int fd, const struct stat *st, const char *name, size_t len);
+bool resolved_is_proc_elsewhere(const struct resolved *r);
 bool resolve_is_root(const struct stat *st);
 bool resolve_on_procfs(int fd, const struct stat *st);
 bool resolve_protects_symlinks(void);
