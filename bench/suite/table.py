@@ -77,10 +77,10 @@ def show_goals(rows):
     yield ""
     if there:
         yield from columns([("goal", "measured", "at most", ""), *there])
-    if missing:
-        yield from textwrap.wrap("%s: %s." % ("Not measured in this run" if there else
-                                              "None of the goals was measured in this run", "; ".join(missing)),
-                                 110, subsequent_indent="  ")
+    else:
+        yield "None of the goals was measured in this run."
+    if there and missing:
+        yield from textwrap.wrap("Not measured in this run: %s." % "; ".join(missing), 110, subsequent_indent="  ")
 
 
 def better(b, way):
