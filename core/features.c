@@ -65,7 +65,7 @@ static void on_probe_signal(int sig)
 /* What the child tells: results that only it can have. */
 struct told {
 	int listener; /* fd number in the child, or -errno */
-	bool wait_killable, sync_wake_up;
+	bool wait_killable, sync_wake_up, io_uring;
 	int answer; /* of the trapped call, with behaviour asked for */
 };
 
@@ -73,9 +73,12 @@ static _Noreturn void probe_child(int sock, bool behaviour)
 {
 	struct sigaction handler = {.sa_handler = on_probe_signal}; /* no SA_RESTART */
 	struct told t = {.wait_killable = true};
+	struct io_uring_params params = {0};
 	sigset_t none;
 	char go;
 
+	/* To take a ring down costs as much as all the rest: the child's end does it. */
+	t.io_uring = syscall(SYS_io_uring_setup, 1, &params) >= 0;
 	t.listener = install_probe(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 	if (t.listener == -EINVAL) {
 		t.wait_killable = false;
@@ -164,6 +167,7 @@ static void probe_child_from_parent(struct features *f, struct child *c, bool be
 	f->user_notif = t.listener >= 0;
 	f->wait_killable_recv = f->user_notif && t.wait_killable;
 	f->sync_wake_up = t.sync_wake_up;
+	f->io_uring = t.io_uring;
 	f->seccomp_filter = f->user_notif || f->listener_busy || prctl(PR_GET_SECCOMP) >= 0;
 	probe_memory(f, c);
 	c->listener = pidfd < 0 || t.listener < 0 ? -EBADF : sys_pidfd_getfd(pidfd, t.listener);
@@ -183,7 +187,6 @@ static void probe_child_from_parent(struct features *f, struct child *c, bool be
 
 static void probe_own_calls(struct features *f)
 {
-	struct io_uring_params params = {0};
 	struct utsname u;
 	int fd;
 
@@ -192,10 +195,6 @@ static void probe_own_calls(struct features *f)
 	f->openat2 = sys_openat2(AT_FDCWD, "", O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS) == -ENOENT;
 	fd = sys_pidfd_open((pid_t)syscall(SYS_gettid), PIDFD_THREAD);
 	f->pidfd_thread = fd >= 0;
-	if (fd >= 0)
-		close(fd);
-	fd = (int)syscall(SYS_io_uring_setup, 1, &params);
-	f->io_uring = fd >= 0;
 	if (fd >= 0)
 		close(fd);
 	if (uname(&u) == 0)
@@ -268,7 +267,7 @@ void features_probe_finish(struct features_probe *p, struct features *ret)
 	probe_own_calls(&f);
 	probe_child_from_parent(&f, &p->child, p->behaviour);
 	f.ptrace = ptrace(PTRACE_SEIZE, p->child.pid, NULL, NULL) == 0;
-	features_probe_drop(p);
+	kill(p->child.pid, SIGKILL);
 	*ret = f;
 }
 
@@ -285,9 +284,11 @@ int features_probe(struct features *ret)
 	struct features_probe *p;
 	int r = probe_begin(&p, true);
 
-	if (r == 0)
-		features_probe_finish(p, ret);
-	return r;
+	if (r < 0)
+		return r;
+	features_probe_finish(p, ret);
+	features_probe_drop(p);
+	return 0;
 }
 
 int features_probe_quick(struct features *ret)
@@ -295,7 +296,9 @@ int features_probe_quick(struct features *ret)
 	struct features_probe *p;
 	int r = features_probe_begin(&p);
 
-	if (r == 0)
-		features_probe_finish(p, ret);
-	return r;
+	if (r < 0)
+		return r;
+	features_probe_finish(p, ret);
+	features_probe_drop(p);
+	return 0;
 }

@@ -28,8 +28,8 @@ int features_probe(struct features *ret);
 /* The same, only what `run` needs at start, as cheaply as possible (under 2 ms). */
 int features_probe_quick(struct features *ret);
 
-/* features_probe_quick() in two halves, for what can be done while the child gets ready. Each begun probe
- * is finished or dropped. The calling thread's own child: begin and finish on one thread. */
+/* features_probe_quick() in parts, for what can be done while the child gets ready, and while it ends. Each begun
+ * probe is dropped, finished or not. The calling thread's own child: all on one thread. */
 struct features_probe;
 int features_probe_begin(struct features_probe **ret);
 void features_probe_finish(struct features_probe *p, struct features *ret);

@@ -53,11 +53,17 @@ static void collect(const struct run *run, struct run_stats *ret)
 	};
 }
 
+static void drop_probe(struct run *run)
+{
+	features_probe_drop(run->probe);
+	run->probe = NULL;
+}
+
 static void run_done(struct run *run)
 {
 	struct pool_stats pool = {0};
 
-	features_probe_drop(run_take_probe(run));
+	drop_probe(run);
 	if (run->sup.pool) {
 		pool_stop(run->sup.pool);
 		pool_get_stats(run->sup.pool, &pool);
@@ -114,6 +120,7 @@ static int run_all(struct run *run, int *ret_wstatus)
 	if (!run->envp)
 		return EXIT_NOT_STARTED;
 	r = run_start(run);
+	drop_probe(run);
 	if (r)
 		return r;
 	if (run_start_control(run) < 0 && run->options->prompt == PROMPT_SOCKET) {

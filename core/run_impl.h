@@ -19,7 +19,7 @@
 /* Everything a run holds; done in the opposite order. */
 struct run {
 	const struct run_options *options;
-	struct features_probe *probe; /* while it is under way */
+	struct features_probe *probe; /* until it is known to have ended */
 	struct features features;
 	char tmpdir[PATH_MAX];
 	const char *gate_library; /* NULL without --gate on */
@@ -43,7 +43,6 @@ struct run {
 int run_load(struct run *run);
 /* Is --gate on right for this run? 0 or -errno, said. */
 int run_check_gate(const struct run *run);
-struct features_probe *run_take_probe(struct run *run);
 bool run_can_supervise(const struct run *run);
 
 /* The directory of the control socket; then observer and asker. 0 or -errno, said. */

@@ -39,14 +39,6 @@ static const char *why_unsupervised(const struct features *f)
 	return NULL;
 }
 
-struct features_probe *run_take_probe(struct run *run)
-{
-	struct features_probe *p = run->probe;
-
-	run->probe = NULL;
-	return p;
-}
-
 /* What every program of the command loads under --gate on, or NULL. */
 static const char *gate_library(const struct run_options *o)
 {
@@ -108,7 +100,7 @@ int run_load(struct run *run)
 	}
 	if (o->prompt_program && check_program(run, o->prompt_program) < 0)
 		return -EINVAL;
-	features_probe_finish(run_take_probe(run), &run->features);
+	features_probe_finish(run->probe, &run->features);
 	if (!run->features.openat2) {
 		run_say_error("openat2 is not there (before Linux 5.6), or a container's seccomp profile forbids it: "
 			  "no name can be resolved safely");

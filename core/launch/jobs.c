@@ -42,8 +42,7 @@ void launch_init(struct launch *l, const struct launch_config *config)
 	l->target.exec = &l->exec;
 	l->target.supervise = config->supervise;
 	l->target.wait_killable = config->features->wait_killable_recv;
-	sem_init(&l->forked, 0, 0);
-	sem_init(&l->built, 0, 0);
+	sem_init(&l->begun, 0, 0);
 	l->target.baseline = l->target.gate = -EBADF;
 }
 

@@ -4,9 +4,9 @@
  *   leader (here)        confined thread               warden              target
  *   sockets
  *   thread ------------> rulesets, U, fork ----------> fork -------------> limits, enter B
- *                        confined_prepare()
- *   filter ------------> gate -------------------------------------------> install
+ *   filter, begun -----> filter, finished: gate -------------------------> install
  *   serve <-------------------------------------------- HELLO
+ *                        confined_prepare()
  *                        gate <------------------------------------------- READY + listener
  *                        confined_main(listener)
  *   serve <------------- ready   GO --------------------------------------> exec
@@ -93,6 +93,25 @@ static int make_rulesets(struct launch *l)
 	return r < 0 ? r : landlock_enter(l->upper);
 }
 
+/* What is left to do needs the numbers of our tasks. */
+static int send_filter(struct launch *l)
+{
+	struct sock_fprog program = {0};
+	int r;
+
+	while (sem_wait(&l->begun) < 0)
+		;
+	l->spec.protected[0] = l->confined_tid;
+	l->spec.protected[1] = l->warden;
+	r = l->program_err;
+	if (r == 0)
+		r = filter_build_finish(&l->spec, &l->prog, &program);
+	if (r == 0)
+		r = packet_send(l->gate, program.filter, program.len * sizeof(*program.filter), -1);
+	free(program.filter);
+	return r;
+}
+
 /* Every worker inherits the filter. Done while the target installs its own. */
 static int prepare_workers(struct launch *l)
 {
@@ -112,25 +131,18 @@ static void confined_start(struct launch *l)
 	int r;
 
 	r = make_rulesets(l);
-	if (r < 0) {
-		sem_post(&l->forked);
+	if (r < 0)
 		return confined_failed(l, STAGE_LANDLOCK, -r);
-	}
 	l->confined_tid = (pid_t)syscall(SYS_gettid);
 	r = start_warden(l);
-	sem_post(&l->forked); /* to build_filter() */
 	if (r < 0)
 		return confined_failed(l, STAGE_FORK, -r);
+	r = send_filter(l);
+	if (r < 0)
+		return confined_failed(l, STAGE_FILTER, -r);
 	/* The tracer's thread must not inherit the workers' filter. */
 	if (l->config.supervise && !is_traced(&l->config) && prepare_workers(l) < 0)
 		return;
-	while (sem_wait(&l->built) < 0)
-		;
-	if (l->program_err < 0)
-		return confined_failed(l, STAGE_FILTER, -l->program_err);
-	r = packet_send(l->gate, l->program.filter, l->program.len * sizeof(*l->program.filter), -1);
-	if (r < 0)
-		return confined_failed(l, STAGE_FILTER, -r);
 	r = packet_recv(l->gate, &m, sizeof(m), &listener);
 	if (r <= 0 || (m.kind == GATE_READY && l->config.supervise && listener < 0))
 		return confined_failed(l, STAGE_LISTENER, r < 0 ? -r : 0);
@@ -147,9 +159,8 @@ static void confined_start(struct launch *l)
 		if (l->config.supervise && prepare_workers(l) < 0)
 			return;
 	}
-	if (l->config.supervise) {
+	if (l->config.supervise)
 		l->confined_err = l->config.confined_main(l->config.ctx, take_fd(&listener), m.pid, l->warden);
-	}
 	if (l->confined_err < 0)
 		return;
 	m.kind = GATE_GO;
@@ -180,13 +191,12 @@ static void *confined_thread(void *arg)
 
 /* ---- the leader ---- */
 
-/* While the confined thread makes rulesets and forks: it takes two milliseconds, and at its end the
- * warden's pid. */
-static void build_filter(struct launch *l)
+/* While the confined thread makes rulesets and forks. */
+static void begin_filter(struct launch *l)
 {
 	const struct launch_config *c = &l->config;
-	struct prog prog = {0};
-	struct filter_spec spec = {
+
+	l->spec = (struct filter_spec){
 		.plan = c->plan,
 		.features = c->features,
 		.allowed_calls = c->allowed_calls,
@@ -197,18 +207,8 @@ static void build_filter(struct launch *l)
 		.gate = c->gate ? GATE_IP : 0,
 		.refuse_untraced = is_traced(c),
 	};
-
-	l->program_err = filter_build_begin(&spec, &prog);
-	while (sem_wait(&l->forked) < 0)
-		;
-	if (l->warden > 0) {
-		spec.protected[0] = l->confined_tid;
-		spec.protected[1] = l->warden;
-		if (l->program_err == 0)
-			l->program_err = filter_build_finish(&spec, &prog, &l->program);
-		sem_post(&l->built); /* to confined_start() */
-	}
-	free(prog.insns);
+	l->program_err = filter_build_begin(&l->spec, &l->prog);
+	sem_post(&l->begun); /* to send_filter() */
 }
 
 static int make_channels(struct launch *l)
@@ -283,7 +283,7 @@ int launch_start(const struct launch_config *config, struct launch **ret, struct
 		return r;
 	}
 	l->have_thread = true;
-	build_filter(l);
+	begin_filter(l);
 	jobs_serve(l, UNTIL_EXEC);
 	if (l->failed.kind == GATE_FAILED || l->confined_err < 0) {
 		launch_kill_tree(l);
@@ -344,9 +344,8 @@ void launch_free(struct launch *l)
 	}
 	jobs_restore_signals(l);
 	close_all(l);
-	free(l->program.filter);
-	sem_destroy(&l->forked);
-	sem_destroy(&l->built);
+	free(l->prog.insns);
+	sem_destroy(&l->begun);
 	exec_plan_free(&l->exec);
 	free(l);
 }

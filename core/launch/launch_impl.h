@@ -23,10 +23,11 @@ struct launch {
 	struct gate_msg failed;
 	int confined_err;
 	pid_t warden, target_pid, confined_tid;
-	/* the leader's until `built`, the confined thread's after */
-	struct sock_fprog program;
+	/* the leader's until `begun`, the confined thread's after */
+	struct filter_spec spec;
+	struct prog prog;
 	int program_err;
-	sem_t forked, built;         /* confined thread -> leader -> confined thread */
+	sem_t begun;                 /* leader -> confined thread */
 	/* leader */
 	int signals, target_pidfd;
 	int fork_err;                /* the warden could not start the target */
