@@ -119,7 +119,7 @@ void block_open(struct request *q, uint64_t flags)
 	if (fd < 0)
 		reply_errno(q, (int)-fd);
 	else
-		reply_fd(q, (int)fd, flags & O_CLOEXEC, false);
+		reply_fd(q, (int)fd, flags & O_CLOEXEC);
 }
 
 void block_connect(struct request *q, int fd, const void *addr, uint32_t addr_len)

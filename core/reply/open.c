@@ -414,9 +414,7 @@ static void finish(struct request *q, int fd)
 	if (fd < 0)
 		reply_errno(q, -fd);
 	else
-		reply_fd(q, fd, q->open_flags & O_CLOEXEC,
-			 (q->open_flags & O_ACCMODE) == O_RDONLY &&
-				 (S_ISREG(q->at[0].st.st_mode) || S_ISDIR(q->at[0].st.st_mode)));
+		reply_fd(q, fd, q->open_flags & O_CLOEXEC);
 }
 
 /* /dev/tty is whoever opens it: not in the baseline, the device is opened that the target has as its

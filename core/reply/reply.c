@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * SEND and ADDFD. Descriptors go in two steps: ADDFD, close ours, SEND. Our copy is closed before the
  * target runs, which keeps ETXTBSY, EOF and locks as they would be; and a signal can't turn a finished
- * ADDFD into a return of 0. Where neither can happen one step does it.
+ * ADDFD into a return of 0.
  */
 #include "core/reply/reply.h"
 
 #include "core/cleanup.h"
 #include "core/sys.h"
-
-#include "core/features.h"
 
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -73,26 +71,20 @@ void reply_continue(struct request *q)
 	send(q, &resp);
 }
 
-void reply_fd(struct request *q, int fd, bool cloexec, bool plain)
+void reply_fd(struct request *q, int fd, bool cloexec)
 {
-	const struct features *f = q->sup->features;
 	struct seccomp_notif_addfd add = {
 		.id = q->id, .srcfd = (uint32_t)fd, .newfd_flags = cloexec ? O_CLOEXEC : 0,
 	};
-	bool at_once = plain && !q->answered && f->addfd_send && f->wait_killable_recv;
 	long r;
 
-	if (at_once)
-		add.flags = SECCOMP_ADDFD_FLAG_SEND;
 	/* All signals but the poke are blocked here, and the poke never meets this ioctl. */
 	do
 		r = CALL(ioctl(q->sup->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add));
 	while (r == -EINTR);
 	close(fd);
-	if (at_once && r >= 0)
-		q->answered = true;
-	else /* EMFILE and the like leave the target waiting: the error is its answer, never a CONTINUE. */
-		reply_result(q, r);
+	/* EMFILE and the like leave the target waiting: the error is its answer, never a CONTINUE. */
+	reply_result(q, r);
 }
 
 bool reply_restart(struct request *q)

@@ -16,9 +16,8 @@ void reply_value(struct request *q, int64_t value);
 void reply_result(struct request *q, long result);
 /* Let the kernel do it. Each call site says why that grants nothing. */
 void reply_continue(struct request *q);
-/* Install FD (taken, closed) in the target and return its number. CLOEXEC as the target asked. PLAIN: nobody can tell
- * whether our copy is closed a moment before or after the target runs (a file opened to read). */
-void reply_fd(struct request *q, int fd, bool cloexec, bool plain);
+/* Install FD (taken, closed) in the target and return its number. CLOEXEC as the target asked. */
+void reply_fd(struct request *q, int fd, bool cloexec);
 /* A signal is waiting for this very thread: let the kernel restart or interrupt the call (-512). false:
  * that could not be done safely, keep waiting. */
 bool reply_restart(struct request *q);
