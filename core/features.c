@@ -37,6 +37,7 @@ struct child {
 	pid_t pid;
 	int sock;     /* ours; the child's other end is closed here */
 	int listener; /* or -errno of its making */
+	bool killed;  /* from then on its number may be another's, should somebody else have reaped it */
 	volatile int mark;
 };
 
@@ -228,7 +229,8 @@ static int start_child(struct child *ret, bool behaviour)
 
 static void end_child(const struct child *c)
 {
-	kill(c->pid, SIGKILL);
+	if (!c->killed)
+		kill(c->pid, SIGKILL);
 	while (waitpid(c->pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	close(c->sock);
@@ -268,6 +270,7 @@ void features_probe_finish(struct features_probe *p, struct features *ret)
 	probe_child_from_parent(&f, &p->child, p->behaviour);
 	f.ptrace = ptrace(PTRACE_SEIZE, p->child.pid, NULL, NULL) == 0;
 	kill(p->child.pid, SIGKILL);
+	p->child.killed = true;
 	*ret = f;
 }
 

@@ -75,9 +75,10 @@ static int start_warden(struct launch *l)
 		close(w.supervisor_pidfd);
 	if (pid < 0)
 		return -errno;
+	/* Before the leader can see the end of the leash: it waits for this child then. */
+	l->warden = pid;
 	close(take_fd(&l->leash_warden));
 	close(take_fd(&l->target.gate));
-	l->warden = pid;
 	return 0;
 }
 

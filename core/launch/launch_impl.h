@@ -22,7 +22,8 @@ struct launch {
 	int gate;
 	struct gate_msg failed;
 	int confined_err;
-	pid_t warden, target_pid, confined_tid;
+	_Atomic pid_t warden;        /* 0: not there yet; the leader may look at any time */
+	pid_t target_pid, confined_tid;
 	/* the leader's until `begun`, the confined thread's after */
 	struct filter_spec spec;
 	struct prog prog;
