@@ -3,7 +3,7 @@
  *
  * Each node holds, for each operation, what the literal rules at it or above it come to, so a path is
  * judged by walking down as far as the tree knows it. Globs hang at the node of their literal prefix and
- * are tried on the way. Immutable after matcher_build(); no allocation, no lock, any thread.
+ * are tried on the way back. Immutable after matcher_build(); no allocation, no lock, any thread.
  */
 #pragma once
 #include "policy/private.h"

@@ -88,7 +88,8 @@ bool resolve_is_clean(const char *path, size_t len);
 /* Once, before threads: identities of / and procfs, fs.protected_symlinks. */
 int resolve_init(void);
 /* No path of a target may lead through what the kernel shows only to a debugger in the /proc directories of
- * the supervisor's own processes (ATTACKS.md M07). OUTSIDERS: nor of other processes outside of the tree. (With Landlock the kernel sees to that itself.) */
+ * the supervisor's own processes (ATTACKS.md M07). OUTSIDERS: nor of other processes outside of the tree. (With
+ * Landlock the kernel sees to that itself.) */
 void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders);
 /* What lies in DIRS (NULL-terminated, lasting) is for no target either. Before the first request. */
 void resolve_hide(const char *const *dirs);
