@@ -77,6 +77,9 @@ int open_prepare(struct request *q);
 /* Before open_prepare(): decode, copy, and answer what is in the path cache, which needs to know nothing of
  * the target's ids or view: the kernel applies its own. */
 int open_glance(struct request *q);
+/* The short way of a plain read that the supervisor does: 1: at[0] is open, and judged by its name only; 0: another
+ * way; or -errno. */
+int open_at_once(struct request *q);
 int name_prepare(struct request *q);
 int truncate_prepare(struct request *q);
 int meta_prepare(struct request *q);

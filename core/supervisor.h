@@ -93,6 +93,7 @@ struct request {
 	unsigned next_need; /* questions: where to go on when this one is answered */
 	bool answered;
 	bool creates; /* what is judged is not there */
+	bool is_open; /* at[0].obj is the descriptor to hand over, no pin */
 	bool must_be_file; /* rename: to a stricter place, where only files go */
 
 	/* the call's own arguments, decoded by its family */

@@ -226,8 +226,7 @@ bool resolve_is_clean(const char *path, size_t len)
 	return true;
 }
 
-/* Where links to "self" stand by custom. */
-static bool through_self(const char *path)
+bool resolve_leads_through_self(const char *path)
 {
 	return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/dev/", 5) == 0;
 }
@@ -272,7 +271,7 @@ static int fast_object(const struct resolve_from *from, const char *path, size_t
 		if (r_obj == -EAGAIN && !(from->how & RESOLVE_CACHED))
 			return -ELOOP;
 		/* A link may have led through our own "self", where there is less than in the target's. */
-		if (r_obj < 0 && from->how == 0 && (from->exact || through_self(path)))
+		if (r_obj < 0 && from->how == 0 && (from->exact || resolve_leads_through_self(path)))
 			return -ELOOP;
 		if (r_obj < 0)
 			return r_obj;
@@ -329,7 +328,7 @@ static int clean_parent(const char *dir, const char *path, size_t len, struct re
 {
 	int fd;
 
-	if (through_self(path) || !resolve_is_clean(path, len))
+	if (resolve_leads_through_self(path) || !resolve_is_clean(path, len))
 		return 1;
 	fd = sys_openat2(AT_FDCWD, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
 	if (fd < 0)
@@ -349,7 +348,7 @@ static int kernel_parent(const struct resolve_from *from, const char *dir, const
 	if (!is_base)
 		fd = sys_openat2(from->base, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
 				 from->how | RESOLVE_NO_MAGICLINKS);
-	if (fd < 0 && from->how == 0 && (from->exact || through_self(path)))
+	if (fd < 0 && from->how == 0 && (from->exact || resolve_leads_through_self(path)))
 		return -ELOOP;
 	if (fd < 0)
 		return fd == -EAGAIN && !(from->how & RESOLVE_CACHED) ? -ELOOP : fd;

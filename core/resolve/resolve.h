@@ -85,6 +85,9 @@ int resolve_fds(void);
 /* Absolute, no "//", ".", "..", no trailing slash but in "/": a canonical name if no link is on the way. */
 bool resolve_is_clean(const char *path, size_t len);
 
+/* Is PATH one where links to "self" stand by custom? */
+bool resolve_leads_through_self(const char *path);
+
 /* Once, before threads: identities of / and procfs, fs.protected_symlinks. */
 int resolve_init(void);
 /* No path of a target may lead through what the kernel shows only to a debugger in the /proc directories of

@@ -2,6 +2,7 @@
 """Promises that no other file looks at: failures that must close, a `never` that nothing lifts, refusals
 that stay with a task wherever it goes, threads that are confined. tests/INVARIANTS.md says which is where."""
 
+import ctypes
 import os
 import re
 
@@ -9,6 +10,9 @@ from harness import SluiceCase, case
 
 HOLE = "{base}\nallow all {dir}\ndeny all {dir}/no\n"
 NEVER = "{base}\nallow rw {dir}\nnever all {dir}/no\n"
+
+IN_OPEN = 0x20
+INOTIFY_EVENT_BYTES = 16  # of a file that is watched by itself
 
 FULL = """
 import errno, os, sys
@@ -57,6 +61,31 @@ class Invariants(SluiceCase):
         os.unlink(os.path.join(self.dir, "new"))
         r = self.sluice(*argv, policy=HOLE)
         self.assertEqual(native.out, r.out, r)
+
+    def opens_seen(self, path, options):
+        """How often `cat PATH` opens it, as somebody beside it sees."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        watch = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.assertGreaterEqual(watch, 0)
+        try:
+            self.assertGreater(libc.inotify_add_watch(watch, os.fsencode(path), IN_OPEN), 0)
+            r = self.sluice("cat", path, policy="open", options=options)
+            try:
+                return r, len(os.read(watch, 4096)) // INOTIFY_EVENT_BYTES
+            except BlockingIOError:
+                return r, 0
+        finally:
+            os.close(watch)
+
+    @case
+    def what_is_refused_by_its_name_is_not_even_opened(self):
+        self.lay_out()
+        path = os.path.join(self.dir, "ok/plain")
+        for layers in ([], ["--layers", "emulate"]):
+            r, opens = self.opens_seen(path, layers)
+            self.assertEqual(("plain\n", 1), (r.out, opens), "the control: an allowed one is\n%s" % r)
+            r, opens = self.opens_seen(path, [*layers, "--deny", "read:" + path])
+            self.assertEqual(("", 0), (r.out, opens), r)
 
     @case
     def nothing_lifts_a_never(self):
