@@ -89,10 +89,18 @@ int request_dirfd(const struct request *q, unsigned position)
 	return position ? (int)(uint32_t)request_arg(q, position) : AT_FDCWD;
 }
 
+/* Opens are many, and the kernel has the last word on their paths; but executions have to be seen. */
+static bool may_keep_memory(const struct request *q)
+{
+	return q->call->class == CALL_OPEN && q->rules->plan->trap[CALL_EXEC] && request_is_bounded(q);
+}
+
 int request_copy_path(struct request *q, unsigned which, unsigned position, int dirfd)
 {
 	struct path_arg *p = &q->path[which];
-	ssize_t n = target_read_string(q->tid, request_arg(q, position), p->bytes, sizeof(p->bytes));
+	uint64_t addr = request_arg(q, position);
+	ssize_t n = may_keep_memory(q) ? target_read_string_often(q->tid, addr, p->bytes, sizeof(p->bytes))
+				       : target_read_string(q->tid, addr, p->bytes, sizeof(p->bytes));
 
 	p->dirfd = dirfd;
 	q->is_valid = false;

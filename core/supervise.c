@@ -14,6 +14,7 @@
 #include "core/request.h"
 #include "core/sys.h"
 #include "core/target/creds.h"
+#include "core/target/memory.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -377,6 +378,8 @@ void supervise_notification(void *ctx, struct worker *w, const struct seccomp_no
 		reply_errno(q, q->tid <= 0 ? EACCES : ENOSYS);
 		return;
 	}
+	if (q->call->class == CALL_EXEC)
+		target_executes(q->tid);
 	r = q->call->class == CALL_OPEN ? open_glance(q) : 0;
 	if (r == 0 && takes_names(q))
 		meet_target(q);
@@ -423,5 +426,6 @@ void supervise_worker_done(void *ctx, void *local)
 {
 	(void)ctx;
 	task_keep_done();
+	target_forget();
 	free(local);
 }

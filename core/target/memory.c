@@ -2,36 +2,116 @@
  * process_vm_readv in pieces that never cross a page: the kernel may transfer only part of an element
  * whose range runs into a hole. Where the call is not to be had, /proc/PID/mem stands in for reading;
  * never for writing, since it would write pages that the target itself can't.
+ *
+ * Of tasks that ask often /proc/TID/mem is kept open, whose pread costs two thirds. It is bound to the memory that
+ * the task had when it was opened: after an execution it reads nothing or, where another process had that memory
+ * too (vfork, a thread whose number was given to a new task), something old. So the eras of tasks are counted, and
+ * what was not used for a second is not used any more.
  */
 #include "core/target/memory.h"
 
 #include "core/cleanup.h"
 #include "core/sys.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define PAGE 4096u
 /* Most paths are short: one small read first, the rest of the page only if there is no NUL in it. */
 #define FIRST_READ 256u
+#define KEPT 8u   /* tasks that one thread remembers */
+#define OFTEN 8u  /* to open the file costs what so many reads through it save */
+#define FRESH_NS 1000000000u /* in this time no number comes to be another task's */
+#define ERAS 256u /* tasks whose numbers are equal modulo this share one */
+
+static _Atomic unsigned eras[ERAS];
+
+static _Thread_local struct kept {
+	pid_t tid;
+	unsigned era, reads;
+	uint64_t used_ns;
+	bool is_open;
+	int mem;
+} kept[KEPT];
+
+static void forget(struct kept *k)
+{
+	if (k->is_open)
+		close(k->mem);
+	*k = (struct kept){0};
+}
+
+void target_forget(void)
+{
+	for (unsigned i = 0; i < KEPT; i++)
+		forget(&kept[i]);
+}
+
+void target_executes(pid_t tid)
+{
+	atomic_fetch_add_explicit(&eras[(unsigned)tid % ERAS], 1, memory_order_release);
+}
+
+static int open_mem_file(pid_t tid)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/proc/%d/mem", tid);
+	return (int)CALL(open(name, O_RDONLY | O_CLOEXEC));
+}
 
 static ssize_t read_mem_file(pid_t tid, uint64_t addr, void *buf, size_t len)
 {
-	char name[32];
-	_cleanup_close_ int fd = -EBADF;
+	_cleanup_close_ int fd = open_mem_file(tid);
 
-	snprintf(name, sizeof(name), "/proc/%d/mem", tid);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return CALL(pread(fd, buf, len, (off_t)addr));
+	return fd < 0 ? fd : CALL(pread(fd, buf, len, (off_t)addr));
 }
 
-/* LEN bytes that lie within one page. */
-static ssize_t read_piece(pid_t tid, uint64_t addr, void *buf, size_t len)
+static uint64_t coarse_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* TID's, if it asks often. */
+static struct kept *find_kept(pid_t tid)
+{
+	struct kept *k = &kept[(unsigned)tid % KEPT];
+	unsigned era = atomic_load_explicit(&eras[(unsigned)tid % ERAS], memory_order_acquire);
+	uint64_t now = coarse_ns();
+
+	if (k->tid != tid || k->era != era || now - k->used_ns > FRESH_NS) {
+		forget(k);
+		k->tid = tid;
+		k->era = era;
+	}
+	k->used_ns = now;
+	if (!k->is_open && ++k->reads > OFTEN) {
+		k->mem = open_mem_file(tid);
+		k->is_open = k->mem >= 0;
+		k->reads = 0;
+	}
+	return k->is_open ? k : NULL;
+}
+
+/* LEN bytes that lie within one page; through K, if there is one. */
+static ssize_t read_piece(pid_t tid, struct kept *k, uint64_t addr, void *buf, size_t len)
 {
 	struct iovec local = {buf, len}, remote = {(void *)(uintptr_t)addr, len};
-	ssize_t r = CALL(process_vm_readv(tid, &local, 1, &remote, 1, 0));
+	ssize_t r;
+
+	if (k && k->is_open) {
+		r = CALL(pread(k->mem, buf, len, (off_t)addr));
+		if (r > 0)
+			return r;
+		forget(k);
+	}
+	r = CALL(process_vm_readv(tid, &local, 1, &remote, 1, 0));
 
 	if (r == -ENOSYS || r == -EPERM)
 		r = read_mem_file(tid, addr, buf, len);
@@ -45,7 +125,7 @@ static size_t piece(uint64_t addr, size_t most)
 	return rest < most ? rest : most;
 }
 
-ssize_t target_read_string(pid_t tid, uint64_t addr, char *buf, size_t size)
+static ssize_t read_string(pid_t tid, struct kept *k, uint64_t addr, char *buf, size_t size)
 {
 	size_t done = 0;
 
@@ -56,7 +136,7 @@ ssize_t target_read_string(pid_t tid, uint64_t addr, char *buf, size_t size)
 
 		if (done == 0 && want > FIRST_READ)
 			want = FIRST_READ;
-		n = read_piece(tid, addr + done, buf + done, want);
+		n = read_piece(tid, k, addr + done, buf + done, want);
 		if (n <= 0)
 			return n < 0 ? n : -EFAULT;
 		nul = memchr(buf + done, '\0', (size_t)n);
@@ -67,10 +147,20 @@ ssize_t target_read_string(pid_t tid, uint64_t addr, char *buf, size_t size)
 	return -ENAMETOOLONG;
 }
 
+ssize_t target_read_string(pid_t tid, uint64_t addr, char *buf, size_t size)
+{
+	return read_string(tid, NULL, addr, buf, size);
+}
+
+ssize_t target_read_string_often(pid_t tid, uint64_t addr, char *buf, size_t size)
+{
+	return read_string(tid, find_kept(tid), addr, buf, size);
+}
+
 int target_read(pid_t tid, uint64_t addr, void *buf, size_t len)
 {
 	for (size_t done = 0; done < len;) {
-		ssize_t n = read_piece(tid, addr + done, (char *)buf + done, piece(addr + done, len - done));
+		ssize_t n = read_piece(tid, NULL, addr + done, (char *)buf + done, piece(addr + done, len - done));
 
 		if (n <= 0)
 			return n < 0 ? (int)n : -EFAULT;

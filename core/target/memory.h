@@ -15,6 +15,14 @@
  * read. */
 ssize_t target_read_string(pid_t tid, uint64_t addr, char *buf, size_t size);
 
+/* The same through an open file that is kept of who asks often. It also reads what the target has no right to read
+ * itself: for what the kernel reads once more. Only while target_executes() is told of each execution. */
+ssize_t target_read_string_often(pid_t tid, uint64_t addr, char *buf, size_t size);
+/* TID is about to have another memory, perhaps. From any thread. */
+void target_executes(pid_t tid);
+/* Close what this thread keeps. */
+void target_forget(void);
+
 /* Exactly LEN bytes. 0 or -errno. */
 int target_read(pid_t tid, uint64_t addr, void *buf, size_t len);
 
