@@ -62,7 +62,8 @@ struct verdict request_decide(const struct request *q, const struct need *need)
 		return (struct verdict){.action = ACTION_ALLOW};
 	if (len == 0 || at->name[0] != '/')
 		return refused;
-	if (resolve_is_guarded(at->name, len)) {
+	/* The policy keeps control sockets from being changed, but knows nothing of connects that it does not watch. */
+	if (resolve_is_guarded(at->name, len) || (need->op == OP_CONNECT && resolve_is_control(at->name, len))) {
 		v = decide_name(q, need, at->name, len);
 		return v.action > ACTION_ASK && v.rule ? v : refused; /* a rule says why */
 	}

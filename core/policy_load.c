@@ -387,10 +387,7 @@ static int load(struct policy *p, const struct host *h, const struct policy_opti
 		r = policy_add_protected(p, own, ret_error);
 	}
 	for (const char *const *dir = rundir_all(); *dir && r >= 0; dir++)
-		/* Beneath the home directory a place where nothing new runs would be felt: there listing tells no
-		 * more than the names of runs. */
-		r = h->home && is_below(*dir, h->home) ? policy_add_protected(p, *dir, ret_error)
-						       : policy_add_hidden(p, *dir, ret_error);
+		r = policy_add_protected(p, *dir, ret_error);
 	if (r >= 0)
 		r = policy_finish(p, ret_error);
 	return r;

@@ -106,7 +106,7 @@ int run_start(struct run *run)
 	if (run->sup.landlock && run->plan->trap[CALL_NAME] && !run->sup.wants_allowed)
 		run->sup.cache = cache_new();
 	terminal_init();
-	resolve_hide(rundir_all());
+	resolve_guard_control(rundir_all());
 	r = resolve_init();
 	if (r < 0) {
 		fprintf(stderr, "sluice: %s\n", strerror(-r));

@@ -100,11 +100,6 @@ int policy_add_protected(struct policy *p, const char *path, struct policy_error
 	return policy_result(p, p->failed ? -EINVAL : protect(p, "w", path), ret_error);
 }
 
-int policy_add_hidden(struct policy *p, const char *path, struct policy_error *ret_error)
-{
-	return policy_result(p, p->failed ? -EINVAL : protect(p, "rw,exec", path), ret_error);
-}
-
 int policy_set_report(struct policy *p, const char *word, struct policy_error *ret_error)
 {
 	static const struct source source = {.shown = "--report", .rank = RANK_OPTION};

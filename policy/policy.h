@@ -56,11 +56,8 @@ int policy_add_text(struct policy *p, const char *shown_name, enum rank rank, co
 /* An --allow/--ask/--deny/--never option: "OPS:TARGET" or "OPS TARGET...". */
 int policy_add_option(struct policy *p, enum action action, const char *argument,
 		      struct policy_error *ret_error);
-/* An implicit `never w PATH` (files in use: policy, record, statistics, ~/.config/sluice). */
+/* An implicit `never w PATH` (files in use: policy, record, statistics, ~/.config/sluice, control sockets). */
 int policy_add_protected(struct policy *p, const char *path, struct policy_error *ret_error);
-/* The same with `rw,exec`: what the command may not even look into. With exec, since a hole for reads alone
- * makes the supervisor open every file wherever exec is allowed around it (plan.h, loose_reads). */
-int policy_add_hidden(struct policy *p, const char *path, struct policy_error *ret_error);
 /* Override `report` (command line). */
 int policy_set_report(struct policy *p, const char *word, struct policy_error *ret_error);
 

@@ -19,7 +19,7 @@ static struct {
 	bool protected_symlinks;
 	pid_t guarded[2];
 	bool guard_outsiders;
-	const char *const *hidden; /* directories that are sluice's own */
+	const char *const *control; /* directories of control sockets */
 	int fds; /* /proc/self/fd */
 } world = {.fds = -EBADF};
 
@@ -53,15 +53,14 @@ void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders)
 	world.guard_outsiders = outsiders;
 }
 
-void resolve_hide(const char *const *dirs)
+void resolve_guard_control(const char *const *dirs)
 {
-	world.hidden = dirs;
+	world.control = dirs;
 }
 
-/* The control sockets: the policy has a never for them, but not for connect, which it may not watch. */
-static bool is_hidden(const char *name, size_t len)
+bool resolve_is_control(const char *name, size_t len)
 {
-	for (const char *const *dir = world.hidden; dir && *dir; dir++) {
+	for (const char *const *dir = world.control; dir && *dir; dir++) {
 		size_t dir_len = strlen(*dir);
 
 		if (len >= dir_len && memcmp(name, *dir, dir_len) == 0 && (len == dir_len || name[dir_len] == '/'))
@@ -72,14 +71,7 @@ static bool is_hidden(const char *name, size_t len)
 
 bool resolve_is_guarded_dir(const char *name, size_t len)
 {
-	size_t n = len > 1 ? len : 0;
-
-	if ((len >= 5 && memcmp(name, "/proc", 5) == 0 && (len == 5 || name[5] == '/')) || is_hidden(name, len))
-		return true;
-	for (const char *const *dir = world.hidden; dir && *dir; dir++)
-		if (strncmp(*dir, name, n) == 0 && (*dir)[n] == '/' && !strchr(*dir + n + 1, '/'))
-			return true;
-	return false;
+	return len >= 5 && memcmp(name, "/proc", 5) == 0 && (len == 5 || name[5] == '/');
 }
 
 /* What anybody may see of any process: the directory itself, and these in it. */
@@ -100,7 +92,7 @@ bool resolve_is_guarded(const char *name, size_t len)
 	pid_t pid;
 
 	if (len < 7 || strncmp(name, "/proc/", 6) != 0 || name[6] < '1' || name[6] > '9')
-		return is_hidden(name, len);
+		return false;
 	pid = (pid_t)strtol(name + 6, &rest, 10);
 	if (is_public(rest, len - (size_t)(rest - name)))
 		return false;

@@ -94,11 +94,12 @@ int resolve_init(void);
  * the supervisor's own processes (ATTACKS.md M07). OUTSIDERS: nor of other processes outside of the tree. (With
  * Landlock the kernel sees to that itself.) */
 void resolve_guard(pid_t supervisor, pid_t warden, bool outsiders);
-/* What lies in DIRS (NULL-terminated, lasting) is for no target either. Before the first request. */
-void resolve_hide(const char *const *dirs);
+/* No target may connect to what lies in DIRS (NULL-terminated, lasting). Before the first request. */
+void resolve_guard_control(const char *const *dirs);
+bool resolve_is_control(const char *name, size_t len);
 /* Is NAME guarded so? */
 bool resolve_is_guarded(const char *name, size_t len);
-/* Is NAME a directory in which something may be guarded, or all of /proc? */
+/* Is NAME a directory in which something may be guarded? */
 bool resolve_is_guarded_dir(const char *name, size_t len);
 /* Does it lie on a procfs that is mounted at another place than /proc? Its names tell no process. */
 bool resolve_is_proc_elsewhere(int fd, const struct stat *st, const char *name, size_t len);
