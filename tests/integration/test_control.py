@@ -327,19 +327,18 @@ class Liars(ControlCase):
             self.put("s%d/secret" % n, "S")
         process, path = self.begin("for r in 1 2 3 4 5; do for i in $(seq 0 19); do cat s$i/secret; done; done",
                                    policy="{base}allow all {dir}\nask read **/secret\n")
-        slow = self.client(path, attach=False)
-        for _ in range(300):
-            slow.send(type="rules")
-        slow.send(type="attach")
+        slow = self.client(path)
+        slow.socket.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):  # what is not read ends with what is not taken
+            for _ in range(300):
+                slow.send(type="rules")
         dead = Client(path)
         dead.send(type="rules")
         dead.close()
         c = self.client(path)
-        began = time.monotonic()
         for _ in range(100):
             self.assertEqual(c.answer(c.until("question"), "yes")["type"], "ok")
         self.assertEqual(self.output(process)[:2], (0, "S" * 100))
-        self.assertLess(time.monotonic() - began, 20)
 
     @case
     def more_clients_than_there_is_room_for_are_told_so(self):
