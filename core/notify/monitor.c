@@ -5,8 +5,8 @@
  * Hot, it looks at the owner's word every tick, a load and a compare. When the word has not changed, either
  * nobody calls or the owner hangs with one caller: in both cases the next caller is the next thing of
  * interest, and it sleeps in the ring until the listener is readable. So an idle run costs no wake-ups, and
- * a busy one a thousand a second; five thousand for a while after an owner hung in the kernel, when there is
- * reason to expect the next.
+ * a busy one 250 a second (each costs some 20 us of a virtual CPU); five thousand for a while after an owner hung
+ * in the kernel, when there is reason to expect the next.
  *
  * It never touches a target, so it can't be made to hang by one.
  */
@@ -21,11 +21,11 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#define TICK_NS 1000000ll
+#define TICK_NS 4000000ll
 #define TICK_TROUBLE_NS 200000ll
 #define TROUBLE_NS 1000000000ull /* so long after a promotion over an owner that hung */
 #define TICK_SHORT_NS 5000000ll  /* no worker left to promote, or a thread could not be made */
-#define QUIET_TICKS 50u
+#define QUIET_TICKS 2u
 #define BUSY_NS 150000u          /* what is shorter is no reason to promote */
 
 enum { TOKEN_KICK, TOKEN_LISTENER };
