@@ -130,7 +130,7 @@ RATIOS = [
     ("open, emulated, all on one CPU", "open-emulated-pinned", "sluice-emulate", None, 1.15),
     ("lua build, trapped, against native", "lua", "sluice", "native", 1.03),
     ("lua build, recorded, against native", "lua", "sluice-record", "native", 1.10),
-    ("lua build, Landlock alone, against the launcher", "lua", "sluice-none", "landlock", 1.005),
+    ("lua build, Landlock alone, against the launcher", "lua-landlock", "sluice-none", "landlock", 1.005),
     ("configure, trapped, against native", "configure", "sluice", "native", 1.08),
     ("1000 x true from a shell, against native", "shell-true", "sluice", "native", 1.10),
     ("a call among 10,000 tasks, against alone", "crowd", "sluice, crowd", "sluice", 1.05),
