@@ -3,6 +3,7 @@
  */
 #include "core/run_impl.h"
 
+#include "core/cleanup.h"
 #include "core/environment.h"
 #include "core/limits.h"
 #include "core/private_dir.h"
@@ -59,6 +60,14 @@ static void drop_probe(struct run *run)
 	run->probe = NULL;
 }
 
+static void drop_tmpdir(struct run *run)
+{
+	private_dir_remove(run->tmpdir);
+	if (run->tmpdir_lock >= 0)
+		close(take_fd(&run->tmpdir_lock));
+	private_dir_sweep(run->tmpdir);
+}
+
 static void run_done(struct run *run)
 {
 	struct pool_stats pool = {0};
@@ -71,7 +80,7 @@ static void run_done(struct run *run)
 	control_stop(run->control);
 	/* A thread that hangs in the kernel may come back to all of this; the process ends anyway. */
 	if (pool.left_behind) {
-		private_dir_remove(run->tmpdir);
+		drop_tmpdir(run);
 		return;
 	}
 	if (run->sup.pool)
@@ -88,7 +97,7 @@ static void run_done(struct run *run)
 	runtime_free(run->runtime);
 	plan_free(run->plan);
 	policy_free(run->policy);
-	private_dir_remove(run->tmpdir);
+	drop_tmpdir(run);
 	free(run->answers);
 	free(run->home);
 }
@@ -106,7 +115,7 @@ static int run_all(struct run *run, int *ret_wstatus)
 		fprintf(stderr, "sluice: this kernel can't be examined: %s\n", strerror(-r));
 		return EXIT_NOT_STARTED;
 	}
-	r = private_dir_make(run->tmpdir, sizeof(run->tmpdir));
+	r = private_dir_make(run->tmpdir, sizeof(run->tmpdir), &run->tmpdir_lock);
 	if (r < 0) {
 		fprintf(stderr, "sluice: no private temporary directory in %s: %s\n", private_dir_parent(),
 			strerror(-r));
@@ -152,7 +161,7 @@ static int run_all(struct run *run, int *ret_wstatus)
 
 int run_command(const struct run_options *options)
 {
-	static struct run run;
+	static struct run run = {.tmpdir_lock = -EBADF};
 	int wstatus = 0, code;
 
 	run.options = options;

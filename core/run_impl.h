@@ -22,6 +22,7 @@ struct run {
 	struct features_probe *probe; /* until it is known to have ended */
 	struct features features;
 	char tmpdir[PATH_MAX];
+	int tmpdir_lock; /* negative: none */
 	const char *gate_library; /* NULL without --gate on */
 	struct policy *policy;
 	struct plan *plan;

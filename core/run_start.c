@@ -87,7 +87,7 @@ int run_start(struct run *run)
 		.supervise = run_can_supervise(run), .gate = o->gate,
 		.may_execute = run->plan->exec_checked ? may_execute : NULL,
 		.die_by_ptrace = o->die_by_ptrace, .confined_prepare = prepare_workers,
-		.confined_main = serve, .ctx = run,
+		.confined_main = serve, .ctx = run, .lock = run->tmpdir_lock,
 	};
 	struct launch_error error;
 	int r;

@@ -401,7 +401,8 @@ static int explain(const struct arguments *a, const struct subject *q)
 	struct policy_error error = {""};
 	struct text out = {0};
 	char tmpdir[PATH_MAX];
-	bool made = private_dir_make(tmpdir, sizeof(tmpdir)) == 0;
+	_cleanup_close_ int lock = -EBADF;
+	bool made = private_dir_make(tmpdir, sizeof(tmpdir), &lock) == 0;
 	int r, code = EXIT_ERROR;
 
 	if (!made)

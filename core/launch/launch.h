@@ -32,6 +32,7 @@ struct launch_config {
 	/* In the warden, when this process is gone: with KEEP, a descriptor of ours (or negative: not called). */
 	void (*orphaned)(int keep);
 	int keep;
+	int lock; /* the warden keeps it open, too, as long as anything of the tree lives; negative: none */
 };
 
 struct launch; /* opaque */

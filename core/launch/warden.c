@@ -18,6 +18,7 @@
 #include "core/launch/parts.h"
 #include "core/sys.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -26,7 +27,7 @@
 #define END_TIMEOUT_MS 10000 /* what can't be killed in that time hangs in the kernel */
 #define REAPED_A_TURN 16
 
-enum { FD_LEASH = 3, FD_CHILD = 4, FD_SUPERVISOR = 5, FD_KEEP = 6, FD_END = 7 };
+enum { FD_LEASH = 3, FD_CHILD = 4, FD_SUPERVISOR = 5, FD_KEEP = 6, FD_LOCK = 7, FD_END = 8 };
 
 struct warden {
 	pid_t target;
@@ -73,24 +74,20 @@ static void reap_some(struct warden *w)
 /* Our descriptors at known places, nothing else; all of it is harmless should it fail. */
 static void settle_fds(const struct warden_config *c, int child_fd)
 {
-	int leash = fcntl(c->leash, F_DUPFD_CLOEXEC, FD_END);
-	int pidfd = c->supervisor_pidfd < 0 ? -1 : fcntl(c->supervisor_pidfd, F_DUPFD_CLOEXEC, FD_END);
-	int child = fcntl(child_fd, F_DUPFD_CLOEXEC, FD_END);
+	const int from[] = {c->leash, child_fd, c->supervisor_pidfd, c->keep, c->lock};
+	int up[FD_END - FD_LEASH];
 
-	int keep = c->keep < 0 ? -1 : fcntl(c->keep, F_DUPFD_CLOEXEC, FD_END);
-
+	static_assert(sizeof(from) == sizeof(up), "one for each place, in their order");
+	for (size_t i = 0; i < sizeof(up) / sizeof(up[0]); i++)
+		up[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, FD_END);
 	for (int fd = 0; fd < 3 && c->null_fd >= 0; fd++)
 		dup2(c->null_fd, fd);
-	dup2(leash, FD_LEASH);
-	dup2(child, FD_CHILD);
-	if (pidfd >= 0)
-		dup2(pidfd, FD_SUPERVISOR);
-	else
-		close(FD_SUPERVISOR);
-	if (keep >= 0)
-		dup2(keep, FD_KEEP);
-	else
-		close(FD_KEEP);
+	for (int i = 0; i < FD_END - FD_LEASH; i++) {
+		if (up[i] >= 0)
+			dup2(up[i], FD_LEASH + i);
+		else
+			close(FD_LEASH + i);
+	}
 	fds_close_from(FD_END);
 }
 
