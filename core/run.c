@@ -9,6 +9,7 @@
 #include "core/private_dir.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,7 @@ int run_command(const struct run_options *options)
 	static struct run run = {.tmpdir_lock = -EBADF};
 	int wstatus = 0, code;
 
+	mallopt(M_ARENA_MAX, 1); /* threads rarely allocate, and each would map one more first */
 	run.options = options;
 	run.started_us = now_us();
 	code = run_all(&run, &wstatus);

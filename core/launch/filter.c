@@ -21,7 +21,6 @@
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 
 static void release_ctx(scmp_filter_ctx *ctx)
 {
@@ -74,28 +73,32 @@ static int add_known(struct prog *p, const struct filter_spec *spec)
 	return prog_add_known(p, known, SECCOMP_RET_ERRNO | ENOSYS);
 }
 
-/* What CTX compiles to; malloc'ed. Unless it is the last, "return allow" becomes a jump past its end. */
-static int compile(scmp_filter_ctx ctx, bool last, struct sock_filter **ret, size_t *ret_n)
-{
-	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
-	_cleanup_free_ struct sock_filter *insns = NULL;
-	struct stat st;
-	size_t n;
-	int r;
+/* Where libseccomp writes its programs to, one behind the other. */
+struct parts {
+	int fd;
+	off_t end;
+};
 
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(ctx, fd);
+/* What CTX compiles to; malloc'ed. Unless it is the last, "return allow" becomes a jump past its end. */
+static int compile(struct parts *parts, scmp_filter_ctx ctx, bool last, struct sock_filter **ret, size_t *ret_n)
+{
+	_cleanup_free_ struct sock_filter *insns = NULL;
+	int r = seccomp_export_bpf(ctx, parts->fd);
+	off_t end;
+	ssize_t size;
+	size_t n;
+
 	if (r < 0)
 		return r;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	insns = malloc((size_t)st.st_size);
+	end = lseek(parts->fd, 0, SEEK_CUR);
+	size = end - parts->end;
+	insns = malloc((size_t)size);
 	if (!insns)
 		return -ENOMEM;
-	if (pread(fd, insns, (size_t)st.st_size, 0) != st.st_size)
+	if (pread(parts->fd, insns, (size_t)size, parts->end) != size)
 		return -EIO;
-	n = (size_t)st.st_size / sizeof(*insns);
+	parts->end = end;
+	n = (size_t)size / sizeof(*insns);
 	for (size_t i = 0; i < n && !last; i++)
 		if (insns[i].code == (BPF_RET | BPF_K) && insns[i].k == SECCOMP_RET_ALLOW)
 			insns[i] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(n - i - 1));
@@ -105,7 +108,7 @@ static int compile(scmp_filter_ctx ctx, bool last, struct sock_filter **ret, siz
 	return 0;
 }
 
-static int add_part(struct prog *p, const struct filter_spec *spec, enum filter_group group)
+static int add_part(struct prog *p, struct parts *parts, const struct filter_spec *spec, enum filter_group group)
 {
 	bool last = group == FILTER_GROUPS;
 	uint32_t nrs[FILTER_MOST_CALLS];
@@ -127,7 +130,7 @@ static int add_part(struct prog *p, const struct filter_spec *spec, enum filter_
 	if (r == 0)
 		r = last ? filter_add_traps(ctx, spec) : filter_add_refusals(ctx, spec, group);
 	if (r == 0)
-		r = compile(ctx, last, &insns, &n);
+		r = compile(parts, ctx, last, &insns, &n);
 	if (r == 0 && err)
 		r = prog_add_only(p, nrs, n_nrs, n);
 	return r < 0 ? r : prog_add(p, insns, n);
@@ -135,24 +138,28 @@ static int add_part(struct prog *p, const struct filter_spec *spec, enum filter_
 
 int filter_build_begin(const struct filter_spec *spec, struct prog *ret)
 {
-	int r = prog_add_guard(ret);
+	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct parts parts = {.fd = fd};
+	int r = fd < 0 ? -errno : prog_add_guard(ret);
 
 	if (r == 0)
 		r = add_known(ret, spec);
 	for (enum filter_group g = 0; r == 0 && g < FILTER_TASKS; g++)
-		r = add_part(ret, spec, g);
+		r = add_part(ret, &parts, spec, g);
 	return r;
 }
 
 int filter_build_finish(const struct filter_spec *spec, struct prog *p, struct sock_fprog *ret)
 {
-	int r = add_part(p, spec, FILTER_TASKS);
+	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct parts parts = {.fd = fd};
+	int r = fd < 0 ? -errno : add_part(p, &parts, spec, FILTER_TASKS);
 
 	/* Behind all that refuses, before what traps. */
 	if (r == 0 && spec->gate)
 		r = prog_add_gate(p, __NR_openat, spec->gate);
 	if (r == 0)
-		r = add_part(p, spec, FILTER_GROUPS);
+		r = add_part(p, &parts, spec, FILTER_GROUPS);
 	if (r == 0 && p->len > BPF_MAXINSNS)
 		r = -E2BIG;
 	if (r < 0)
