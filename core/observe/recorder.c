@@ -35,22 +35,39 @@ struct recorder {
 	uint64_t pending_lines, seq, lost, lost_told;
 	int error;
 	bool writing, hurry, stop;
+	time_t second;
+	char second_words[40];
 
 	/* owner: writer thread */
 	off_t good; /* bytes of whole lines in a regular file */
 };
 
-static void add_line(struct recorder *r, const char *type, const char *fields, size_t len)
+/* The seconds are made into words once for all lines that fall in one. */
+static void put_time(struct recorder *r)
 {
 	struct timespec now;
 	struct tm tm;
-	char time[40];
+	char micros[16];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%S", &tm);
-	text_printf(&r->pending, "{\"type\":\"%s\",\"seq\":%llu,\"time\":\"%s.%06ldZ\"", type,
-		    (unsigned long long)++r->seq, time, now.tv_nsec / 1000);
+	if (now.tv_sec != r->second || !r->second_words[0]) {
+		gmtime_r(&now.tv_sec, &tm);
+		strftime(r->second_words, sizeof(r->second_words), "%Y-%m-%dT%H:%M:%S", &tm);
+		r->second = now.tv_sec;
+	}
+	text_puts(&r->pending, r->second_words);
+	text_add(&r->pending, micros, (size_t)snprintf(micros, sizeof(micros), ".%06ldZ", now.tv_nsec / 1000));
+}
+
+static void add_line(struct recorder *r, const char *type, const char *fields, size_t len)
+{
+	text_puts(&r->pending, "{\"type\":\"");
+	text_puts(&r->pending, type);
+	text_puts(&r->pending, "\",\"seq\":");
+	text_add_u64(&r->pending, ++r->seq);
+	text_puts(&r->pending, ",\"time\":\"");
+	put_time(r);
+	text_puts(&r->pending, "\"");
 	text_add(&r->pending, fields, len);
 	text_puts(&r->pending, "}\n");
 	r->pending_lines++;

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIRST_SIZE = 1024, DIGITS_MAX = 20 };
+
 /* Room for MORE bytes and a NUL. */
 static bool text_reserve(struct text *t, size_t more)
 {
-	size_t size = t->size ? t->size : 256;
+	size_t size = t->size ? t->size : FIRST_SIZE;
 	char *grown;
 
 	if (t->failed)
@@ -122,6 +124,16 @@ static bool is_active(uint32_t c)
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
+/* The bytes at S that stand for themselves, the most of all names by far. */
+static size_t plain_run(const unsigned char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
 bool json_string(struct text *t, const char *s, size_t len)
 {
 	const unsigned char *u = (const unsigned char *)s;
@@ -130,8 +142,14 @@ bool json_string(struct text *t, const char *s, size_t len)
 	text_add(t, "\"", 1);
 	for (size_t i = 0; i < len;) {
 		uint32_t c = 0;
-		size_t n = utf8_decode(u + i, len - i, &c);
+		size_t n = plain_run(u + i, len - i);
 
+		if (n) {
+			text_add(t, s + i, n);
+			i += n;
+			continue;
+		}
+		n = utf8_decode(u + i, len - i, &c);
 		if (n == 0) {
 			text_puts(t, "\\ufffd");
 			exact = false;
@@ -159,14 +177,23 @@ static void json_hex(struct text *t, const char *s, size_t len)
 	text_add(t, "\"", 1);
 }
 
+/* `,"KEY":`, or `,"KEYMORE":` */
+static void put_key(struct text *t, const char *key, const char *more)
+{
+	text_add(t, ",\"", 2);
+	text_puts(t, key);
+	text_puts(t, more);
+	text_add(t, "\":", 2);
+}
+
 void json_field(struct text *t, const char *key, const char *s, size_t len)
 {
 	if (!s)
 		return;
-	text_printf(t, ",\"%s\":", key);
+	put_key(t, key, "");
 	if (json_string(t, s, len))
 		return;
-	text_printf(t, ",\"%s_hex\":", key);
+	put_key(t, key, "_hex");
 	json_hex(t, s, len);
 }
 
@@ -175,14 +202,28 @@ void json_field_puts(struct text *t, const char *key, const char *s)
 	json_field(t, key, s, s ? strlen(s) : 0);
 }
 
+void text_add_u64(struct text *t, uint64_t value)
+{
+	char digits[DIGITS_MAX];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	text_add(t, digits + at, sizeof(digits) - at);
+}
+
 void json_field_u64(struct text *t, const char *key, uint64_t value)
 {
-	text_printf(t, ",\"%s\":%llu", key, (unsigned long long)value);
+	put_key(t, key, "");
+	text_add_u64(t, value);
 }
 
 void json_field_bool(struct text *t, const char *key, bool value)
 {
-	text_printf(t, ",\"%s\":%s", key, value ? "true" : "false");
+	put_key(t, key, "");
+	text_puts(t, value ? "true" : "false");
 }
 
 void json_field_list(struct text *t, const char *key, const char *const *list)
@@ -191,7 +232,8 @@ void json_field_list(struct text *t, const char *key, const char *const *list)
 
 	if (!list)
 		return;
-	text_printf(t, ",\"%s\":[", key);
+	put_key(t, key, "");
+	text_puts(t, "[");
 	for (size_t i = 0; list[i]; i++) {
 		text_puts(t, i ? "," : "");
 		exact &= json_string(t, list[i], strlen(list[i]));
@@ -199,7 +241,8 @@ void json_field_list(struct text *t, const char *key, const char *const *list)
 	text_puts(t, "]");
 	if (exact)
 		return;
-	text_printf(t, ",\"%s_hex\":[", key);
+	put_key(t, key, "_hex");
+	text_puts(t, "[");
 	for (size_t i = 0; list[i]; i++) {
 		text_puts(t, i ? "," : "");
 		json_hex(t, list[i], strlen(list[i]));

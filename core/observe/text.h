@@ -17,6 +17,7 @@ struct text {
 
 void text_add(struct text *t, const char *s, size_t len);
 void text_puts(struct text *t, const char *s);
+void text_add_u64(struct text *t, uint64_t value);
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *t, const char *format, ...);
 /* S as escape_bytes() shows it. */
 void text_escaped(struct text *t, const char *s, size_t len);
