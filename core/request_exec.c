@@ -16,27 +16,52 @@
 
 enum { WORDS_MAX = 64, WORDS_BYTES = 4096, SCRIPTS_MAX = 5, HEADERS_MAX = 64, LINE_BYTES = 256 };
 
+/* The pointers of the list at AT, up to its end, page by page. */
+static size_t read_pointers(const struct request *q, uint64_t at, uint64_t ret[WORDS_MAX])
+{
+	size_t n = 0;
+
+	while (at && n < WORDS_MAX) {
+		size_t more = target_on_page(at, (WORDS_MAX - n) * sizeof(*ret)) / sizeof(*ret);
+
+		more += more == 0; /* one that lies on two pages */
+		if (target_read(q->tid, at, ret + n, more * sizeof(*ret)) < 0)
+			break;
+		for (size_t i = 0; i < more; i++, n++)
+			if (!ret[n])
+				return n;
+		at += more * sizeof(*ret);
+	}
+	return n;
+}
+
 static void read_words(const struct request *q, uint64_t at, char *store, const char **ret, bool *ret_cut)
 {
-	size_t used = 0, n = 0;
+	char glanced[WORDS_MAX][TARGET_GLANCE];
+	uint64_t words[WORDS_MAX];
+	ssize_t lens[WORDS_MAX];
+	size_t n = read_pointers(q, at, words), used = 0, i;
+	size_t seen = n ? target_glance(q->tid, words, n, glanced, lens) : 0;
 
-	*ret_cut = false;
-	for (; at && n < WORDS_MAX; n++, at += sizeof(uint64_t)) {
-		uint64_t word;
-		ssize_t len;
+	*ret_cut = n == WORDS_MAX;
+	for (i = 0; i < n; i++) {
+		size_t room = WORDS_BYTES - used;
+		ssize_t len = -1;
 
-		if (target_read(q->tid, at, &word, sizeof(word)) < 0 || !word)
-			break;
-		len = used < WORDS_BYTES ? target_read_string(q->tid, word, store + used, WORDS_BYTES - used) : -1;
+		if (i < seen && lens[i] >= 0 && (size_t)lens[i] < room) {
+			len = lens[i];
+			memcpy(store + used, glanced[i], (size_t)len + 1);
+		} else if (room) {
+			len = target_read_string(q->tid, words[i], store + used, room);
+		}
 		if (len < 0) {
 			*ret_cut = true;
 			break;
 		}
-		ret[n] = store + used;
+		ret[i] = store + used;
 		used += (size_t)len + 1;
 	}
-	*ret_cut |= n == WORDS_MAX;
-	ret[n] = NULL;
+	ret[i] = NULL;
 }
 
 /* The interpreter of the ELF program FD: its length in BUF, or 0. */

@@ -93,15 +93,20 @@ static int code_of_zombie(pid_t pid)
 	return at ? atoi(at + 1) : -1;
 }
 
+/* Most are reaped by now, and their pidfd knows. The stat file of one that is not may be gone when it is opened. */
 static int code_of(const struct task *task)
 {
 	struct pidfd_info_v0 info;
-	int code = code_of_zombie(task->pid);
 
-	if (code >= 0)
-		return code;
-	if (ask(task->pidfd, &info, PIDFD_INFO_EXIT_BIT) && info.mask & PIDFD_INFO_EXIT_BIT)
-		return info.exit_code;
+	for (int turn = 0; turn < 2; turn++) {
+		int code;
+
+		if (ask(task->pidfd, &info, PIDFD_INFO_EXIT_BIT) && info.mask & PIDFD_INFO_EXIT_BIT)
+			return info.exit_code;
+		code = code_of_zombie(task->pid);
+		if (code >= 0)
+			return code;
+	}
 	return -1;
 }
 
@@ -246,16 +251,13 @@ static struct task *begin_task(struct tasks *t, pid_t tid, int *ret_error)
 	return task;
 }
 
-static struct task *find_process(struct tasks *t, pid_t pid, int *ret_error)
+/* A process that has just been seen. NULL stays NULL. */
+static struct task *introduce(struct tasks *t, struct task *process)
 {
-	struct task *process = *place(t, pid);
 	char exe[PATH_MAX];
 
-	if (process)
-		return process;
-	process = begin_task(t, pid, ret_error);
 	if (process) {
-		process->exe = task_exe(pid, exe, sizeof(exe)) ? strdup(exe) : NULL;
+		process->exe = task_exe(process->pid, exe, sizeof(exe)) ? strdup(exe) : NULL;
 		journal_task(t->journal, "fork", process->pid, process->ppid, process->exe, -1);
 	}
 	return process;
@@ -264,37 +266,26 @@ static struct task *find_process(struct tasks *t, pid_t pid, int *ret_error)
 /* The process of TID, with what is known of it. Under the lock. */
 static struct task *find(struct tasks *t, pid_t tid, int *ret_error)
 {
-	struct task *task = *place(t, tid);
+	struct task *task = *place(t, tid), *process;
 	pid_t pid;
 
-	if (task && task->tid == task->pid)
-		return task;
 	if (!task) {
-		struct task *process;
-		int fd;
-
-		/* Most are their process's first thread. */
-		fd = sys_pidfd_open(tid, 0);
-		if (fd >= 0) {
-			close(fd);
-			return find_process(t, tid, ret_error);
-		}
-		if (fd != -EINVAL && fd != -ENOENT) {
-			*ret_error = fd;
-			return NULL;
-		}
 		task = begin_task(t, tid, ret_error);
-		pid = task ? task->pid : process_of(tid, -1);
-		process = find_process(t, pid, ret_error);
-		if (process)
-			process->threaded = true;
-		return process;
+		/* Most are their process's first thread. */
+		if (task && task->pid == tid)
+			return introduce(t, task);
+		if (!task && *ret_error == -ESRCH)
+			return NULL;
 	}
-	pid = task->pid;
-	task = find_process(t, pid, ret_error);
-	if (task)
-		task->threaded = true;
-	return task;
+	pid = task ? task->pid : process_of(tid, -1);
+	if (pid == tid)
+		return task;
+	process = *place(t, pid);
+	if (!process)
+		process = introduce(t, begin_task(t, pid, ret_error));
+	if (process)
+		process->threaded = true;
+	return process;
 }
 
 void tasks_look(struct tasks *t, pid_t tid, struct task_view *ret)

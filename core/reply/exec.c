@@ -33,7 +33,7 @@ int exec_prepare(struct request *q)
 		reply_continue(q);
 		return 1;
 	}
-	if (!reply_still_valid(q))
+	if (!request_is_valid(q))
 		return -ESRCH;
 	if (q->path[0].len == 0 && (flags & AT_EMPTY_PATH))
 		r = request_resolve_fd(q, 0, q->path[0].dirfd);

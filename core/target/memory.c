@@ -21,7 +21,8 @@
 
 #define PAGE 4096u
 /* Most paths are short: one small read first, the rest of the page only if there is no NUL in it. */
-#define FIRST_READ 256u
+#define FIRST_READ TARGET_GLANCE
+#define GLANCES_MAX 64u
 #define KEPT 8u   /* tasks that one thread remembers */
 #define OFTEN 8u  /* to open the file costs what so many reads through it save */
 #define FRESH_NS 1000000000u /* in this time no number comes to be another task's */
@@ -118,7 +119,7 @@ static ssize_t read_piece(pid_t tid, struct kept *k, uint64_t addr, void *buf, s
 	return r == -EIO ? -EFAULT : r;
 }
 
-static size_t piece(uint64_t addr, size_t most)
+size_t target_on_page(uint64_t addr, size_t most)
 {
 	size_t rest = PAGE - addr % PAGE;
 
@@ -130,7 +131,7 @@ static ssize_t read_string(pid_t tid, struct kept *k, uint64_t addr, char *buf, 
 	size_t done = 0;
 
 	while (done < size) {
-		size_t want = piece(addr + done, size - done);
+		size_t want = target_on_page(addr + done, size - done);
 		const char *nul;
 		ssize_t n;
 
@@ -157,10 +158,38 @@ ssize_t target_read_string_often(pid_t tid, uint64_t addr, char *buf, size_t siz
 	return read_string(tid, find_kept(tid), addr, buf, size);
 }
 
+size_t target_glance(pid_t tid, const uint64_t *addr, size_t n, char (*buf)[TARGET_GLANCE], ssize_t *len)
+{
+	struct iovec local[GLANCES_MAX], remote[GLANCES_MAX];
+	size_t i, rest;
+	ssize_t r;
+
+	if (n == 0)
+		return 0;
+	if (n > GLANCES_MAX)
+		n = GLANCES_MAX;
+	for (i = 0; i < n; i++) {
+		size_t want = target_on_page(addr[i], TARGET_GLANCE);
+
+		local[i] = (struct iovec){buf[i], want};
+		remote[i] = (struct iovec){(void *)(uintptr_t)addr[i], want};
+	}
+	r = CALL(process_vm_readv(tid, local, n, remote, n, 0));
+	rest = r > 0 ? (size_t)r : 0;
+	for (i = 0; i < n && rest >= local[i].iov_len; i++) {
+		const char *nul = memchr(buf[i], '\0', local[i].iov_len);
+
+		rest -= local[i].iov_len;
+		len[i] = nul ? nul - buf[i] : -1;
+	}
+	return i;
+}
+
 int target_read(pid_t tid, uint64_t addr, void *buf, size_t len)
 {
 	for (size_t done = 0; done < len;) {
-		ssize_t n = read_piece(tid, NULL, addr + done, (char *)buf + done, piece(addr + done, len - done));
+		ssize_t n = read_piece(tid, NULL, addr + done, (char *)buf + done,
+				       target_on_page(addr + done, len - done));
 
 		if (n <= 0)
 			return n < 0 ? (int)n : -EFAULT;
@@ -172,7 +201,7 @@ int target_read(pid_t tid, uint64_t addr, void *buf, size_t len)
 int target_write(pid_t tid, uint64_t addr, const void *buf, size_t len)
 {
 	for (size_t done = 0; done < len;) {
-		size_t want = piece(addr + done, len - done);
+		size_t want = target_on_page(addr + done, len - done);
 		struct iovec local = {(char *)(uintptr_t)buf + done, want};
 		struct iovec remote = {(void *)(uintptr_t)(addr + done), want};
 		ssize_t n = CALL(process_vm_writev(tid, &local, 1, &remote, 1, 0));

@@ -23,6 +23,16 @@ void target_executes(pid_t tid);
 /* Close what this thread keeps. */
 void target_forget(void);
 
+/* How much of each string target_glance() looks at. */
+#define TARGET_GLANCE 256
+
+/* The beginnings of N strings (at most 64), in one system call: of string I in BUF[I], its length in LEN[I] if it ends
+ * there, else -1. How many of the first ones could be read; none is no error. */
+size_t target_glance(pid_t tid, const uint64_t *addr, size_t n, char (*buf)[TARGET_GLANCE], ssize_t *len);
+
+/* Of LEN bytes from ADDR on, those on its own page. */
+size_t target_on_page(uint64_t addr, size_t len);
+
 /* Exactly LEN bytes. 0 or -errno. */
 int target_read(pid_t tid, uint64_t addr, void *buf, size_t len);
 
