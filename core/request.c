@@ -45,7 +45,8 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->extra_len = 0;
 	q->address[0] = '\0';
 	q->fd = -EBADF;
-	q->cache_key = q->dir_key = (struct cache_key){0};
+	q->cache_key = q->dir_key = q->memo_key = (struct cache_key){0};
+	q->insists = false;
 	q->cache_based = false;
 	q->perform = NULL;
 	q->boundable = q->must_be_file = false;
@@ -239,12 +240,28 @@ static bool find_base(struct request *q)
 	return true;
 }
 
+int request_recall(struct request *q, enum op op, bool follow)
+{
+	const struct path_arg *p = &q->path[0];
+	struct memo_question question = {
+		.cache = q->sup->cache, .base = &q->cache_base, .tid = q->tid, .dirfd = p->dirfd, .path = p->bytes,
+		.len = p->len, .op = op, .follow = follow,
+	};
+	int r;
+
+	/* With the target's ids the way may be closed to it, or its object. */
+	if (!q->sup->memo || q->insists || q->acts_as_target || q->open_resolve || p->len == 0 || !find_base(q))
+		return 1;
+	r = memo_recall(q->sup->memo, &question, &q->at[0], &q->memo_key);
+	return r != 1 && !request_is_valid(q) ? -ESRCH : r;
+}
+
 bool request_cached(struct request *q, enum op op)
 {
 	const struct path_arg *p = &q->path[0];
 
 	/* Where nothing bounds what the kernel reads in place of these bytes, no entry counts. */
-	if (!q->sup->cache || !request_is_bounded(q) || p->len == 0)
+	if (!q->sup->cache || q->sup->wants_allowed || !request_is_bounded(q) || p->len == 0)
 		return false;
 	/* A creation is learned for devices only, and nobody opens those by relative paths. */
 	if ((p->bytes[0] != '/' && op == OP_CREATE) || !find_base(q))
@@ -259,7 +276,7 @@ bool request_dir_cached(struct request *q, bool follow)
 	struct stat st;
 	int r;
 
-	if (!q->sup->cache || !request_is_bounded(q))
+	if (!q->sup->cache || q->sup->wants_allowed || !request_is_bounded(q))
 		return false;
 	while (dir > 0 && p->bytes[dir - 1] != '/')
 		dir--;

@@ -29,6 +29,11 @@ int request_resolve(struct request *q, unsigned which, unsigned flags);
 /* at[which] is the object of the target's descriptor FD itself (AT_EMPTY_PATH, f* calls). O_PATH. */
 int request_resolve_fd(struct request *q, unsigned which, int fd);
 
+/* Path[0] from the memo, if everything is recorded: 0, and at[0] is what it leads to now, without descriptors; -ENOENT:
+ * it is missing, and at[0] has its name; -ESRCH: the target is gone; 1: it has to be resolved, for OP on what a final
+ * link leads to if FOLLOW. What is seen of it then is learned by request_observe_*(). */
+int request_recall(struct request *q, enum op op, bool follow);
+
 /* Is path[0] known to be CONTINUEd for OP? If not, a CONTINUE that follows is learned. */
 bool request_cached(struct request *q, enum op op);
 /* Is the directory of path[0] known for a place where CONTINUE is right for all that is read in it, and the last name

@@ -2,19 +2,18 @@
  * What a record says of an execution: the program, the words and the directory that the process gives, and
  * the interpreters that the kernel opens by itself, which are executed as well.
  *
- * The words are read from memory that the process can change until the kernel reads it too: a claim. Files
- * are read here with bounds on everything, and what can't be understood is left out.
+ * The words are read from memory that the process can change until the kernel reads it too: a claim.
  */
 #include "core/request.h"
 
 #include "core/cleanup.h"
+#include "core/programs.h"
 #include "core/sys.h"
 #include "core/target/memory.h"
 
-#include <elf.h>
 #include <stdio.h>
 
-enum { WORDS_MAX = 64, WORDS_BYTES = 4096, SCRIPTS_MAX = 5, HEADERS_MAX = 64, LINE_BYTES = 256 };
+enum { WORDS_MAX = 64, WORDS_BYTES = 4096, SCRIPTS_MAX = 5 };
 
 /* The pointers of the list at AT, up to its end, page by page. */
 static size_t read_pointers(const struct request *q, uint64_t at, uint64_t ret[WORDS_MAX])
@@ -64,63 +63,6 @@ static void read_words(const struct request *q, uint64_t at, char *store, const 
 	ret[i] = NULL;
 }
 
-/* The interpreter of the ELF program FD: its length in BUF, or 0. */
-static size_t elf_interpreter(int fd, char buf[PATH_MAX])
-{
-	Elf64_Ehdr e;
-
-	if (pread(fd, &e, sizeof(e), 0) != sizeof(e) || memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_phentsize != sizeof(Elf64_Phdr))
-		return 0;
-	for (unsigned i = 0; i < e.e_phnum && i < HEADERS_MAX; i++) {
-		Elf64_Phdr p;
-
-		if (pread(fd, &p, sizeof(p), (off_t)(e.e_phoff + i * sizeof(p))) != sizeof(p))
-			return 0;
-		if (p.p_type != PT_INTERP)
-			continue;
-		if (p.p_filesz < 2 || p.p_filesz > PATH_MAX ||
-		    pread(fd, buf, p.p_filesz, (off_t)p.p_offset) != (ssize_t)p.p_filesz ||
-		    buf[p.p_filesz - 1] != '\0')
-			return 0;
-		return strlen(buf);
-	}
-	return 0;
-}
-
-/* The first word after "#!", as the kernel takes it. */
-static size_t script_interpreter(int fd, char buf[PATH_MAX])
-{
-	char line[LINE_BYTES + 1];
-	ssize_t n = pread(fd, line, LINE_BYTES, 0);
-	size_t start, len;
-
-	if (n < 3 || line[0] != '#' || line[1] != '!')
-		return 0;
-	line[n] = '\0';
-	start = 2 + strspn(line + 2, " \t");
-	len = strcspn(line + start, " \t\n");
-	memcpy(buf, line + start, len);
-	buf[len] = '\0';
-	return len;
-}
-
-/* The file that the kernel takes to run the program OBJ. */
-static size_t next_interpreter(int obj, char buf[PATH_MAX], bool *ret_script)
-{
-	char link[32];
-	_cleanup_close_ int fd = -EBADF;
-	size_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", obj);
-	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return 0;
-	n = script_interpreter(fd, buf);
-	*ret_script = n > 0;
-	return n ? n : elf_interpreter(fd, buf);
-}
-
 static void observe_interpreter(const struct request *q, const struct resolved *at)
 {
 	struct access_event e = {
@@ -134,32 +76,52 @@ static void observe_interpreter(const struct request *q, const struct resolved *
 		observe_access(q->sup->observer, &e);
 }
 
+/* Where PATH leads the kernel, or memory. */
+static int resolve_interpreter(const struct request *q, const char *path, size_t len, struct resolved *ret)
+{
+	const struct cache_base none = {0};
+	struct memo_question question = {
+		.cache = q->sup->cache, .base = &none, .tid = q->tid, .dirfd = AT_FDCWD, .path = path, .len = len,
+		.op = OP_STAT, .follow = true,
+	};
+	struct resolve_from from = {.tid = q->tid, .base = -EBADF};
+	struct cache_key key = {0};
+	bool known = q->sup->memo && path[0] == '/' && !q->acts_as_target;
+	int r = known ? memo_recall(q->sup->memo, &question, ret, &key) : 1;
+
+	if (r != 1)
+		return r;
+	if (path[0] != '/') {
+		from.base = task_open_dir(q->tid, AT_FDCWD);
+		if (from.base < 0)
+			return from.base;
+	}
+	r = resolve_path(&from, path, len, RESOLVE_FOLLOW, ret);
+	cleanup_close(&from.base);
+	if (r == 0 && key.a)
+		memo_learn(q->sup->memo, q->sup->cache, &key, ret);
+	return r;
+}
+
 static void observe_interpreters(const struct request *q)
 {
 	struct resolved at[2];
 	char path[PATH_MAX];
-	int obj = S_ISREG(q->at[0].st.st_mode) ? q->at[0].obj : -EBADF;
+	const struct resolved *program = &q->at[0];
 	unsigned turn = 0;
 	bool script = true;
 
 	resolved_init(&at[0]);
 	resolved_init(&at[1]);
-	for (unsigned i = 0; i <= SCRIPTS_MAX && obj >= 0 && script; i++, turn ^= 1) {
-		struct resolve_from from = {.tid = q->tid, .base = -EBADF};
-		size_t len = next_interpreter(obj, path, &script);
-		int r;
+	for (unsigned i = 0; i <= SCRIPTS_MAX && script && S_ISREG(program->st.st_mode); i++, turn ^= 1) {
+		size_t len = program_interpreter(program, path, &script);
 
-		if (!len)
-			break;
-		if (path[0] != '/')
-			from.base = task_open_dir(q->tid, AT_FDCWD);
 		resolved_done(&at[turn]);
-		r = path[0] == '/' || from.base >= 0 ? resolve_path(&from, path, len, RESOLVE_FOLLOW, &at[turn]) : -1;
-		cleanup_close(&from.base);
-		if (r < 0 || at[turn].unnamed || !S_ISREG(at[turn].st.st_mode))
+		if (!len || resolve_interpreter(q, path, len, &at[turn]) < 0 || at[turn].unnamed ||
+		    !S_ISREG(at[turn].st.st_mode))
 			break;
-		observe_interpreter(q, &at[turn]);
-		obj = at[turn].obj;
+		program = &at[turn];
+		observe_interpreter(q, program);
 	}
 	resolved_done(&at[0]);
 	resolved_done(&at[1]);

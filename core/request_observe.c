@@ -81,10 +81,18 @@ static int may(int fd, int mode)
 	return fd < 0 ? 0 : (int)-CALL(syscall(__NR_faccessat2, fd, "", mode, AT_EACCESS | 0x1000 /* AT_EMPTY_PATH */));
 }
 
-/* The errno that the kernel will give, as far as the pinned object tells; 0: none that we know of. */
-static int predict(const struct request *q, const struct need *need)
+/* The same of the object, if it is not known already. */
+static int object_may(struct resolved *at, int mode)
 {
-	const struct resolved *at = &q->at[need->which];
+	if (!at->recalled)
+		at->access = may(at->obj, mode);
+	return at->access;
+}
+
+/* The errno that the kernel will give, as far as the pinned object tells; 0: none that we know of. */
+static int predict(struct request *q, const struct need *need)
+{
+	struct resolved *at = &q->at[need->which];
 	bool is_dir = resolved_exists(at) && S_ISDIR(at->st.st_mode);
 
 	/* Permissions are those of whoever looks. */
@@ -98,11 +106,11 @@ static int predict(const struct request *q, const struct need *need)
 	case OP_LIST:
 		if (q->open_flags & O_DIRECTORY && !is_dir)
 			return ENOTDIR;
-		return may(at->obj, R_OK);
+		return object_may(at, R_OK);
 	case OP_WRITE:
-		return is_dir ? EISDIR : may(at->obj, W_OK);
+		return is_dir ? EISDIR : object_may(at, W_OK);
 	case OP_EXEC:
-		return is_dir ? EACCES : may(at->obj, X_OK);
+		return is_dir ? EACCES : object_may(at, X_OK);
 	case OP_CREATE:
 	case OP_DELETE:
 		return may(at->parent, W_OK | X_OK);
@@ -126,6 +134,18 @@ static void observe_need(struct request *q, const struct need *need, enum observ
 	observe_access(q->sup->observer, &e);
 }
 
+/* For the next request of the same. What several needs were asked of is not for one of them. */
+static void memorize(const struct request *q)
+{
+	const struct resolved *at = &q->at[0];
+	bool needs_access = q->call->class == CALL_EXEC || (q->call->class == CALL_OPEN && !(q->open_flags & O_PATH));
+
+	if (!q->memo_key.a || at->recalled || q->n_needs != 1 || (needs_access && at->access < 0) ||
+	    (q->open_flags & O_CREAT && !S_ISCHR(at->st.st_mode)))
+		return;
+	memo_learn(q->sup->memo, q->sup->cache, &q->memo_key, at);
+}
+
 void request_observe_allowed(struct request *q, enum observed_reply reply)
 {
 	/* stat of a descriptor looks at no name. */
@@ -133,6 +153,7 @@ void request_observe_allowed(struct request *q, enum observed_reply reply)
 		return;
 	for (unsigned i = 0; i < q->n_needs; i++)
 		observe_need(q, &q->needs[i], reply);
+	memorize(q);
 	if (q->call->class == CALL_EXEC)
 		request_observe_exec(q);
 	/* To an address, not a name: judged by its family. */
@@ -341,13 +362,17 @@ void request_observe_failed(struct request *q, int err, enum observed_reply repl
 	if (q->path[which].len == 0)
 		return;
 	e = event_of(q, op);
-	if (q->at[which].obj >= 0 && q->at[which].name_len) {
+	if (q->at[which].recalled && err == ENOENT) {
+		name_objects(q, which, &e);
+	} else if (q->at[which].obj >= 0 && q->at[which].name_len) {
 		name_objects(q, which, &e);
 		e.path2 = NULL;
 	} else {
 		e.path_len = name_in_vain(q, which, follow, name);
 		if (e.path_len) {
 			e.path = name;
+			if (err == ENOENT && q->memo_key.a && !q->at[which].theirs)
+				memo_learn_missing(q->sup->memo, q->sup->cache, &q->memo_key, name, e.path_len);
 		} else {
 			e.path = q->path[which].bytes;
 			e.path_len = q->path[which].len;

@@ -93,6 +93,7 @@ static void run_done(struct run *run)
 	control_free(run->control);
 	if (run->observer)
 		observer_free(run->observer);
+	memo_free(run->sup.memo);
 	cache_free(run->sup.cache);
 	environment_free(run->envp);
 	runtime_free(run->runtime);

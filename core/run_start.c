@@ -102,9 +102,11 @@ int run_start(struct run *run)
 		.wants_allowed = observer_wants_allowed(run->observer), .gate = o->gate,
 	};
 	own_ids(&run->sup);
-	/* Names must be trapped for the cache to see what makes it stale, and records want every access. */
-	if (run->sup.landlock && run->plan->trap[CALL_NAME] && !run->sup.wants_allowed)
+	/* Names must be trapped for the cache to see what makes it stale. Records want every access, with its name. */
+	if (run->sup.landlock && run->plan->trap[CALL_NAME])
 		run->sup.cache = cache_new();
+	if (run->sup.cache && run->sup.wants_allowed)
+		run->sup.memo = memo_new();
 	terminal_init();
 	resolve_guard_control(rundir_all());
 	r = resolve_init();

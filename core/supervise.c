@@ -287,10 +287,8 @@ static void park(struct request *q)
 	ask_next(copy);
 }
 
-static void allow(struct request *q)
+static void allow(struct request *q, bool in_baseline)
 {
-	bool in_baseline = request_in_baseline(q);
-
 	if (q->sup->wants_allowed || q->verdict.audit)
 		request_observe_allowed(q, in_baseline ? REPLY_CONTINUE : REPLY_EMULATE);
 	/* Safe: whatever path the kernel reads now, the target's domain grants no more than the policy. */
@@ -306,12 +304,28 @@ static void allow(struct request *q)
 	}
 }
 
+static void decide(struct request *q, int r);
+
+/* What was recalled is good for a CONTINUE and its line. For anything else the object has to be in hand. */
+static void look_again(struct request *q)
+{
+	q->insists = true;
+	q->n_needs = 0;
+	resolved_init(&q->at[0]);
+	decide(q, prepare[q->call->class](q));
+}
+
 static void act(struct request *q)
 {
+	bool in_baseline;
+
 	/* To look at the target's memory and names may have taken long: what counts are the rules of now. */
 	request_still_allowed(q);
-	if (q->verdict.action == ACTION_ALLOW)
-		allow(q);
+	in_baseline = q->verdict.action == ACTION_ALLOW && request_in_baseline(q);
+	if (q->at[0].recalled && !in_baseline)
+		look_again(q);
+	else if (q->verdict.action == ACTION_ALLOW)
+		allow(q, in_baseline);
 	else if (q->verdict.action == ACTION_ASK)
 		park(q);
 	else
@@ -344,6 +358,17 @@ static void answer_error(struct request *q, int err)
 		reply_continue(q);
 	else
 		reply_errno(q, err);
+}
+
+/* R is what prepare said. */
+static void decide(struct request *q, int r)
+{
+	if (r < 0) {
+		answer_error(q, -r);
+	} else if (r == 0) {
+		request_judge(q);
+		act(q);
+	}
 }
 
 /* Trapped for the record alone. R is what prepare said. Safe: without the record the call would not be
@@ -392,14 +417,10 @@ void supervise_notification(void *ctx, struct worker *w, const struct seccomp_no
 	}
 	if (r == 0)
 		r = q->baseline_only ? 1 : prepare[q->call->class](q);
-	if (is_seen_only(q)) {
+	if (is_seen_only(q))
 		see(q, r);
-	} else if (r < 0) {
-		answer_error(q, -r);
-	} else if (r == 0) {
-		request_judge(q);
-		act(q);
-	}
+	else
+		decide(q, r);
 	request_done(q);
 }
 

@@ -8,6 +8,7 @@
 #include "core/notify/pool.h"
 #include "core/observe/observe.h"
 #include "core/resolve/cache.h"
+#include "core/resolve/memo.h"
 #include "core/resolve/resolve.h"
 #include "policy/plan.h"
 #include "policy/policy.h"
@@ -32,7 +33,8 @@ struct supervisor {
 	struct observer *observer;
 	struct asker *asker; /* NULL: every ask is denied */
 	struct pool *pool;
-	struct cache *cache; /* NULL: not used (no baseline, or everything is recorded) */
+	struct cache *cache; /* NULL: not used (no baseline) */
+	struct memo *memo;   /* with a cache, while everything is recorded: answers in its place */
 	int listener;
 	pid_t self, warden;
 	bool landlock;       /* the target has a baseline: CONTINUE is bounded by it */
@@ -109,6 +111,8 @@ struct request {
 	bool cache_based;
 	struct cache_key cache_key; /* a == 0: nothing to learn */
 	struct cache_key dir_key;   /* the same, of the directory of path[0] */
+	struct cache_key memo_key;  /* the same, for the memo */
+	bool insists;               /* nothing is recalled: the object has to be in hand */
 	bool slow; /* perform may block: never on a worker */
 	bool acts_as_target; /* our thread has taken the ids in status */
 	struct task_status status; /* valid if acts_as_target */

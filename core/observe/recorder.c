@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PENDING_MAX = 16 << 20, COLLECT_NS = 1000000 };
+enum { PENDING_MAX = 16 << 20, COLLECT_NS = 10000000 };
 
 struct recorder {
 	/* immutable after recorder_new */

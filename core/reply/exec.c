@@ -38,6 +38,8 @@ int exec_prepare(struct request *q)
 	if (q->path[0].len == 0 && (flags & AT_EMPTY_PATH))
 		r = request_resolve_fd(q, 0, q->path[0].dirfd);
 	else
+		r = request_recall(q, OP_EXEC, !(flags & AT_SYMLINK_NOFOLLOW));
+	if (r == 1)
 		r = request_resolve(q, 0, flags & AT_SYMLINK_NOFOLLOW ? 0 : RESOLVE_FOLLOW);
 	if (r == -ESRCH)
 		return r;

@@ -158,14 +158,18 @@ static bool redirects(const struct request *q)
 {
 	switch (kind_of(q)) {
 	case NAME_MKDIR:
+		return q->sup->memo; /* the name of what was looked for in vain may go on there */
 	case NAME_MKNOD:
 		return false;
 	case NAME_SYMLINK:
 		return true;
 	case NAME_LINK:
 		return is_link(q, 0);
-	case NAME_UNLINK:
 	case NAME_RMDIR:
+		if (q->sup->memo)
+			return true;
+		__attribute__((fallthrough));
+	case NAME_UNLINK:
 		return is_link(q, 0) || has_grant(q, 0);
 	case NAME_RENAME:
 		break;

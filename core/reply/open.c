@@ -117,11 +117,11 @@ static void state_needs(struct request *q)
 	struct resolved *at = &q->at[0];
 
 	q->n_needs = 0;
-	q->creates = at->obj < 0;
+	q->creates = !resolved_exists(at);
 	if (q->open_flags & TMPFILE_BIT) {
 		request_need(q, OP_CREATE, 0);
 		need_access(q, false);
-	} else if (at->obj < 0) {
+	} else if (q->creates) {
 		request_need(q, OP_CREATE, 0);
 		need_access(q, false);
 	} else {
@@ -200,7 +200,9 @@ static void see_lookup(struct request *q)
 
 	if (!q->sup->wants_allowed)
 		return;
-	r = resolve_open(q);
+	r = request_recall(q, OP_STAT, !(q->open_flags & O_NOFOLLOW));
+	if (r == 1)
+		r = resolve_open(q);
 	if (r < 0) {
 		request_observe_failed(q, -r, REPLY_CONTINUE);
 		return;
@@ -222,6 +224,19 @@ static bool cache_op(const struct request *q, enum op *ret)
 	else
 		return false;
 	return true;
+}
+
+/* While everything is recorded: as resolve_open(), if it is known what the path leads to. 1: it is not. */
+static int recall_open(struct request *q)
+{
+	enum op op = OP_READ;
+	int r = cache_op(q, &op) ? request_recall(q, op, true) : 1;
+
+	if (op == OP_CREATE && r <= 0 && (r == -ENOENT || !S_ISCHR(q->at[0].st.st_mode))) {
+		resolved_init(&q->at[0]);
+		return 1;
+	}
+	return r;
 }
 
 /* Reads and lists, and nothing else: what a directory's entry in the cache is for. */
@@ -268,13 +283,16 @@ int open_prepare(struct request *q)
 		reply_continue(q);
 		return 1;
 	}
-	r = open_at_once(q);
+	r = recall_open(q);
 	if (r == 1) {
-		state_needs(q);
-		return 0;
+		r = open_at_once(q);
+		if (r == 1) {
+			state_needs(q);
+			return 0;
+		}
+		if (r == 0)
+			r = resolve_open(q);
 	}
-	if (r == 0)
-		r = resolve_open(q);
 	if (r == 0 && at->obj < 0 && (q->open_flags & O_EXCL)) {
 		state_needs(q);
 		if (!request_may_act_unseen(q))

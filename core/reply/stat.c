@@ -279,7 +279,10 @@ int stat_prepare(struct request *q)
 		r = request_resolve_fd(q, 0, dirfd);
 		q->at[0].magic = false;
 	} else {
-		r = request_resolve(q, 0, follow ? RESOLVE_FOLLOW : 0);
+		/* What has to be done on the object needs it. */
+		r = q->rules->plan->seen_only[CALL_STAT] ? request_recall(q, OP_STAT, follow) : 1;
+		if (r == 1)
+			r = request_resolve(q, 0, follow ? RESOLVE_FOLLOW : 0);
 	}
 	if (r < 0)
 		return r;

@@ -70,17 +70,15 @@ static void slot_set(struct cache *c, size_t i, uint64_t a, uint64_t b)
 	atomic_store_explicit(&c->slots[i].b, b, memory_order_relaxed);
 }
 
-bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
-		  struct cache_key *ret_key)
+bool cache_key(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
+	       struct cache_key *ret)
 {
 	unsigned char text[1 + sizeof(*base) + 4096], out[16];
 	struct cache_key k;
-	bool hit;
 
-	if (len > 4096) {
-		*ret_key = (struct cache_key){0};
+	*ret = (struct cache_key){0};
+	if (len > 4096)
 		return false;
-	}
 	text[0] = (unsigned char)op;
 	memcpy(text + 1, base, sizeof(*base));
 	memcpy(text + 1 + sizeof(*base), path, len);
@@ -89,11 +87,33 @@ bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, co
 	memcpy(&k.b, out + 8, 8);
 	k.a |= 1; /* an empty slot matches nothing */
 	k.stamp = stamp(c, coarse_ns());
+	*ret = k;
+	return true;
+}
+
+bool cache_is_settled(struct cache *c, const struct cache_key *k)
+{
+	return k->a && coarse_ns() >= atomic_load_explicit(&c->settled_ns, memory_order_relaxed);
+}
+
+bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
+		  struct cache_key *ret_key)
+{
+	struct cache_key k;
+	bool hit;
+
+	if (!cache_key(c, op, base, path, len, ret_key))
+		return false;
+	k = *ret_key;
 	hit = slot_holds(c, first_slot(k.a), &k) || slot_holds(c, second_slot(k.a), &k);
 	if (op != CACHE_DIRECTORY)
-		atomic_fetch_add_explicit(hit ? &c->hits : &c->misses, 1, memory_order_relaxed);
-	*ret_key = k;
+		cache_count(c, hit);
 	return hit;
+}
+
+void cache_count(struct cache *c, bool hit)
+{
+	atomic_fetch_add_explicit(hit ? &c->hits : &c->misses, 1, memory_order_relaxed);
 }
 
 void cache_count_directory(struct cache *c, bool looked_up)
@@ -105,11 +125,11 @@ void cache_count_directory(struct cache *c, bool looked_up)
 
 void cache_learn(struct cache *c, const struct cache_key *k)
 {
-	uint64_t now = coarse_ns(), a, b;
+	uint64_t a, b;
 	size_t i, other;
 
 	/* The key carries the stamp of the look-up: what changed since then makes the entry a miss. */
-	if (!k->a || now < atomic_load_explicit(&c->settled_ns, memory_order_relaxed))
+	if (!cache_is_settled(c, k))
 		return;
 	i = first_slot(k->a);
 	a = atomic_load_explicit(&c->slots[i].a, memory_order_relaxed);

@@ -54,9 +54,16 @@ struct cache_base {
 /* In the place of an operation: the path is the way to a directory, with its last slash, or nothing. */
 #define CACHE_DIRECTORY OP_COUNT
 
+/* The key alone; false: the path is too long for one. */
+bool cache_key(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
+	       struct cache_key *ret);
+/* May what was looked up under KEY be learned, or is a change still under way? */
+bool cache_is_settled(struct cache *c, const struct cache_key *key);
 /* A hit? *ret_key is for cache_learn. Directories are not counted. */
 bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
 		  struct cache_key *ret_key);
+/* Somebody else's entry, under a key of this cache, answered or did not. */
+void cache_count(struct cache *c, bool hit);
 /* A directory's entry answered: a hit, in the place of the miss of its path if that was LOOKED_UP. */
 void cache_count_directory(struct cache *c, bool looked_up);
 void cache_learn(struct cache *c, const struct cache_key *key);

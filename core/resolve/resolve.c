@@ -143,7 +143,8 @@ void resolved_init(struct resolved *r)
 	r->last[0] = r->name[0] = '\0';
 	r->name_len = r->dir_len = 0;
 	r->plain_dev = 0;
-	r->unnamed = r->deleted = r->magic = r->theirs = r->borrowed = r->seen = false;
+	r->unnamed = r->deleted = r->magic = r->theirs = r->borrowed = r->seen = r->recalled = false;
+	r->access = -1;
 }
 
 void resolved_done(struct resolved *r)

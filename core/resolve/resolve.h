@@ -31,6 +31,8 @@ struct resolved {
 	int obj;    /* O_PATH, or -EBADF: missing */
 	dev_t plain_dev; /* a device that was found to be no procfs on the way; 0: none was looked at */
 	bool seen;  /* it was there, and is not held: what acts on names needs no more */
+	bool recalled; /* by the memo (memo.h), without descriptors: good for a line and a CONTINUE only */
+	int access; /* the errno of what the operation needs of obj, or 0; -1: nobody asked */
 	struct stat st;              /* of obj */
 	char last[NAME_MAX + 2];     /* in parent; with the trailing slash that the target wrote */
 	size_t name_len;

@@ -255,21 +255,44 @@ int task_identify_dir(pid_t tid, int dirfd, struct statx *ret)
 	return name_dir(dirfd, what, sizeof(what)) ? proc_statx(tid, what, STATX_INO | STATX_BTIME, ret) : -EBADF;
 }
 
-int task_lstat(pid_t tid, int dirfd, const char *path, struct stat *ret)
+/* PATH as we reach it: from the descriptor *RET_DIR, in NAME or as it is. 0 or -EBADF. */
+static int reach(pid_t tid, int dirfd, const char *path, int *ret_dir, char *name, size_t size, const char **ret)
 {
-	char name[PATH_MAX + 64], what[32];
-	int dir;
+	char what[32];
 
+	*ret_dir = AT_FDCWD;
+	*ret = path;
 	if (path[0] == '/')
-		return (int)CALL(fstatat(AT_FDCWD, path, ret, AT_SYMLINK_NOFOLLOW));
+		return 0;
 	if (!name_dir(dirfd, what, sizeof(what)))
 		return -EBADF;
-	dir = kept_dir(tid);
-	if (dir >= 0)
-		snprintf(name, sizeof(name), "%s/%s", what, path);
-	else
-		snprintf(name, sizeof(name), "/proc/%d/%s/%s", tid, what, path);
-	return (int)CALL(fstatat(dir >= 0 ? dir : AT_FDCWD, name, ret, AT_SYMLINK_NOFOLLOW));
+	*ret = name;
+	*ret_dir = kept_dir(tid);
+	if (*ret_dir >= 0) {
+		snprintf(name, size, "%s/%s", what, path);
+		return 0;
+	}
+	*ret_dir = AT_FDCWD;
+	snprintf(name, size, "/proc/%d/%s/%s", tid, what, path);
+	return 0;
+}
+
+int task_statx(pid_t tid, int dirfd, const char *path, int flags, unsigned mask, struct statx *ret)
+{
+	char store[PATH_MAX + 64];
+	const char *name;
+	int dir, r = reach(tid, dirfd, path, &dir, store, sizeof(store), &name);
+
+	return r < 0 ? r : (int)CALL(statx(dir, name, flags, mask, ret));
+}
+
+int task_lstat(pid_t tid, int dirfd, const char *path, struct stat *ret)
+{
+	char store[PATH_MAX + 64];
+	const char *name;
+	int dir, r = reach(tid, dirfd, path, &dir, store, sizeof(store), &name);
+
+	return r < 0 ? r : (int)CALL(fstatat(dir, name, ret, AT_SYMLINK_NOFOLLOW));
 }
 
 int task_get_fd(pid_t tid, int fd)
