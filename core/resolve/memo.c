@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One entry a slot, each slot with names of its own. Under one lock, which is held for a comparison and a copy.
+ * Sets of a few places, each entry in one that its key names. Under one lock, which is held for a comparison and a copy.
  */
 #include "core/resolve/memo.h"
 
@@ -11,7 +11,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-enum { SLOTS = 8192, NOFOLLOW = 0x80, SETTLED_S = 1 };
+enum { SETS = 4096, WAYS = 4, NOFOLLOW = 0x80, SETTLED_S = 1 };
 
 struct entry {
 	uint64_t a, b;
@@ -27,7 +27,8 @@ struct entry {
 struct memo {
 	/* under lock */
 	pthread_mutex_t lock;
-	struct entry *slots[SLOTS];
+	struct entry *sets[SETS][WAYS];
+	unsigned next; /* the place that is given up when a set is full */
 };
 
 struct memo *memo_new(void)
@@ -43,29 +44,51 @@ void memo_free(struct memo *m)
 {
 	if (!m)
 		return;
-	for (size_t i = 0; i < SLOTS; i++)
-		free(m->slots[i]);
+	for (size_t i = 0; i < SETS * WAYS; i++)
+		free(m->sets[i / WAYS][i % WAYS]);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
 
-static struct entry **slot(struct memo *m, const struct cache_key *key)
+static struct entry **set_of(struct memo *m, const struct cache_key *key)
 {
-	return &m->slots[(key->a >> 8) % SLOTS];
+	return m->sets[(key->a >> 8) % SETS];
+}
+
+/* Of any stamp, under the lock; NULL: there is none. */
+static struct entry **place_of(struct memo *m, const struct cache_key *key)
+{
+	struct entry **set = set_of(m, key);
+
+	for (unsigned i = 0; i < WAYS; i++)
+		if (set[i] && set[i]->a == key->a)
+			return &set[i];
+	return NULL;
+}
+
+/* Where it is to be put, under the lock. */
+static struct entry **place_for(struct memo *m, const struct cache_key *key)
+{
+	struct entry **set = set_of(m, key), **at = place_of(m, key);
+
+	for (unsigned i = 0; !at && i < WAYS; i++)
+		if (!set[i])
+			at = &set[i];
+	return at ? at : &set[m->next++ % WAYS];
 }
 
 /* Copies the entry of KEY: its name into RET, the rest into *RET_ENTRY. */
 static bool find(struct memo *m, const struct cache_key *key, struct entry *ret_entry, struct resolved *ret)
 {
-	const struct entry *e;
+	struct entry **at;
 	bool found;
 
 	pthread_mutex_lock(&m->lock);
-	e = *slot(m, key);
-	found = e && e->a == key->a && e->b == (key->b ^ key->stamp);
+	at = place_of(m, key);
+	found = at && (*at)->b == (key->b ^ key->stamp);
 	if (found) {
-		*ret_entry = *e;
-		memcpy(ret->name, e->name, e->name_len + 1);
+		*ret_entry = **at;
+		memcpy(ret->name, (*at)->name, (*at)->name_len + 1);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return found;
@@ -125,11 +148,12 @@ int memo_recall(struct memo *m, const struct memo_question *question, struct res
 
 static void put(struct memo *m, const struct cache_key *key, struct entry *e)
 {
-	struct entry *old, **at = slot(m, key);
+	struct entry *old, **at;
 
 	e->a = key->a;
 	e->b = key->b ^ key->stamp;
 	pthread_mutex_lock(&m->lock);
+	at = place_for(m, key);
 	old = *at;
 	*at = e;
 	pthread_mutex_unlock(&m->lock);
