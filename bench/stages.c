@@ -7,6 +7,7 @@
 #include "core/features.h"
 #include "core/launch/filter.h"
 #include "core/launch/landlock.h"
+#include "core/observe/record.h"
 #include "core/resolve/cache.h"
 #include "core/resolve/resolve.h"
 #include "core/run.h"
@@ -337,6 +338,23 @@ static int in_child(int (*what)(void))
 	return status == 0 ? 0 : -EIO;
 }
 
+static int record_line(void)
+{
+	const struct access_event e = {
+		.pid = the.target, .tid = the.target, .call = "openat", .op = OP_READ, .path = the.clean,
+		.path_len = strlen(the.clean), .exists = 1, .allowed = true, .by = BY_RULE, .reply = REPLY_CONTINUE,
+		.verdict = plan_decide(the.plan, OP_READ, the.clean, strlen(the.clean)),
+	};
+	struct text line = {0};
+	int r;
+
+	record_task(&line, e.pid, e.tid, 1, "/usr/bin/make");
+	record_access(&line, &e);
+	r = line.failed ? -ENOMEM : 0;
+	text_done(&line);
+	return r;
+}
+
 static int enter(void)
 {
 	int fd, r;
@@ -380,6 +398,7 @@ const struct stage stages[] = {
 	{"decide-deep", STAGE_REQUEST, "the verdict on a path of seven parts", decide_allowed},
 	{"decide-short", STAGE_REQUEST, "the verdict on a path of two parts", decide_bare_name},
 	{"in-baseline", STAGE_REQUEST, "would Landlock grant it?", in_baseline},
+	{"record-line", STAGE_REQUEST, "a verdict, and its line of a record", record_line},
 	{"probe", STAGE_START, "what the kernel can do", probe},
 	{"load-open", STAGE_START, "the policy `open`", load_open},
 	{"load-build", STAGE_START, "the policy `build`", load_build},

@@ -11,16 +11,13 @@
 
 enum { FIRST_SIZE = 1024, DIGITS_MAX = 20 };
 
-/* Room for MORE bytes and a NUL. */
-static bool text_reserve(struct text *t, size_t more)
+static bool text_grow(struct text *t, size_t more)
 {
 	size_t size = t->size ? t->size : FIRST_SIZE;
 	char *grown;
 
 	if (t->failed)
 		return false;
-	if (more < t->size - t->len)
-		return true;
 	while (size - t->len <= more)
 		size *= 2;
 	grown = realloc(t->data, size);
@@ -32,6 +29,12 @@ static bool text_reserve(struct text *t, size_t more)
 	t->data = grown;
 	t->size = size;
 	return true;
+}
+
+/* Room for MORE bytes and a NUL. A text that failed has none, however much it has. */
+static inline bool text_reserve(struct text *t, size_t more)
+{
+	return (more < t->size - t->len && !t->failed) || text_grow(t, more);
 }
 
 void text_add(struct text *t, const char *s, size_t len)
@@ -180,10 +183,21 @@ static void json_hex(struct text *t, const char *s, size_t len)
 /* `,"KEY":`, or `,"KEYMORE":` */
 static void put_key(struct text *t, const char *key, const char *more)
 {
-	text_add(t, ",\"", 2);
-	text_puts(t, key);
-	text_puts(t, more);
-	text_add(t, "\":", 2);
+	size_t key_len = strlen(key), more_len = strlen(more);
+	char *at;
+
+	if (!text_reserve(t, key_len + more_len + 4))
+		return;
+	at = t->data + t->len;
+	*at++ = ',';
+	*at++ = '"';
+	memcpy(at, key, key_len);
+	memcpy(at + key_len, more, more_len);
+	at += key_len + more_len;
+	*at++ = '"';
+	*at++ = ':';
+	*at = '\0';
+	t->len += key_len + more_len + 4;
 }
 
 void json_field(struct text *t, const char *key, const char *s, size_t len)
