@@ -293,7 +293,9 @@ void tasks_look(struct tasks *t, pid_t tid, struct task_view *ret)
 	int err = 0;
 	struct task *p;
 
-	*ret = (struct task_view){.pid = tid};
+	ret->pid = tid;
+	ret->ppid = 0;
+	ret->lost = false;
 	pthread_mutex_lock(&t->lock);
 	p = find(t, tid, &err);
 	if (p) {
@@ -305,7 +307,7 @@ void tasks_look(struct tasks *t, pid_t tid, struct task_view *ret)
 			p->exe = NULL;
 		}
 		if (p->exe)
-			snprintf(ret->exe, sizeof(ret->exe), "%s", p->exe);
+			memcpy(ret->exe, p->exe, strlen(p->exe) + 1); /* it came from here */
 		else if (!task_exe(tid, ret->exe, sizeof(ret->exe)))
 			ret->exe[0] = '\0';
 		if (!p->exe && ret->exe[0])

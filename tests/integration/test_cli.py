@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 
-from harness import BUILD, SLUICE, SluiceCase, add_cases, case
+from harness import BUILD, LAYERS, SLUICE, SluiceCase, add_cases, case
 import terminals
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
@@ -222,6 +222,19 @@ class Run(SluiceCase):
             numbers = json.load(f)
         self.assertEqual(numbers["status"], 5)
         self.assertGreater(numbers["notifications"], 0)
+
+    @case
+    def what_is_known_already_is_recalled_for_the_record(self):
+        stats = os.path.join(self.root, "stats")
+        r = self.run_open("for i in 1 2 3 4 5 6 7 8 9 10; do read x </etc/passwd; read x </etc/nothing; done; exit 0",
+                          "--stats", stats, record=True)
+        for name, err in (("/etc/passwd", None), ("/etc/nothing", 2)):
+            lines = [x for x in r.records if x.get("path") == name and x["exe"].endswith("sh")]
+            self.assertEqual(len([x for x in lines if x.get("errno") == err and x["exists"] is (not err)]), 10)
+        with open(stats, encoding="utf-8") as f:
+            numbers = json.load(f)
+        if LAYERS == "auto" and numbers["continued"] > 0:
+            self.assertGreaterEqual(numbers["cache_hits"], 9)
 
     @case
     def a_full_disk_does_not_stop_the_command(self):

@@ -26,6 +26,53 @@ FILES = {
 }
 
 
+# Looks at one name again and again, so that what is known of it is recalled, and changes between what leads to it.
+CHANGES = """
+import os, time
+def look(path):
+    for _ in range(3):
+        time.sleep(0.02)  # what has just changed is not learned
+        try:
+            os.stat(path)
+        except OSError:
+            pass
+def twice(path):
+    look(path)
+    look(os.getcwd() + "/" + path)
+os.mkdir("d"); open("d/f", "w").close(); os.symlink("d", "l")
+twice("l/f")
+os.mkdir("e"); open("e/f", "w").close(); os.unlink("l"); os.symlink("e", "l")
+twice("l/f")
+os.rename("d", "g"); os.symlink("g", "d")
+twice("d/f")
+os.link("g/f", "h"); os.symlink("h", "s")
+twice("s")
+os.unlink("s"); os.symlink("g/f", "s")
+twice("s")
+twice("m/n/f")
+os.symlink("e", "m")
+twice("m/n/f")
+os.mkdir("e/n")
+twice("m/n/f")
+os.symlink("x/y", "z")
+twice("z")
+os.mkdir("x")
+twice("z")
+os.rmdir("x")
+twice("z")
+twice("k/../f")
+os.mkdir("k")
+twice("k/../f")
+os.rmdir("k")
+twice("k/../f")
+os.chdir("e")
+look("f")
+os.chdir("../g")
+look("f")
+"""
+SEEN = ["d/f", "e/f", "g/f", "h", "g/f", "m/n/f -", "e/n/f -", "z -", "x/y -", "z -", "k -", "f -", "k -", "e/f", "g/f"]
+
+
 class Trace(SluiceCase):
     def trace_argv(self, *argv, options=()):
         return [SLUICE, "trace", "--layers", LAYERS] + list(options) + ["--"] + list(argv)
@@ -217,6 +264,25 @@ class Trace(SluiceCase):
         self.assertNotEqual(seen[0]["pid"], seen[0]["tid"])
         self.assertIn(seen[0]["pid"], [d["pid"] for d in lines if d["type"] == "exec"])
         self.assertIn("python", os.path.basename(seen[0]["exe"]))
+
+    @case
+    def names_follow_what_leads_to_them(self):
+        _, lines = self.record(sys.executable, "-S", "-c", CHANGES)
+        seen = [d["path"][len(self.dir) + 1:] + ("" if d["exists"] else " -") for d in lines
+                if d["type"] == "access" and d["op"] == "stat" and "stat" in d["syscall"]
+                and d["path"].startswith(self.dir + "/") and not d.get("dir")]
+        self.assertEqual([n for i, n in enumerate(seen) if i == 0 or n != seen[i - 1]], SEEN)
+        self.assertEqual(len(seen), 6 * 14 + 3 * 2)
+
+    @case
+    def an_interpreter_is_the_one_that_is_there(self):
+        self.put("script", "#!/bin/cat\n", mode=0o755)
+        change = "./script; ./script; printf '#!/bin/echo\\n' >script; ./script; ln -s /bin/true p; ./p; ./p; " \
+                 "ln -sf /bin/false p; ./p; exit 0"
+        _, lines = self.record("sh", "-c", change)
+        seen = [os.path.basename(d["path"]) for d in lines if d["type"] == "access" and d["op"] == "exec"]
+        seen = [n for n in seen if n in ("script", "cat", "echo", "true", "false")]
+        self.assertEqual(seen, ["script", "cat"] * 2 + ["script", "echo"] + ["true"] * 2 + ["false"])
 
     @case
     def a_program_that_cuts_itself_off_makes_it_incomplete(self):
