@@ -166,13 +166,20 @@ void record_task(struct text *out, pid_t pid, pid_t tid, pid_t ppid, const char 
 	json_field_puts(out, "exe", exe);
 }
 
+static void put_place(struct text *out, const struct rule *rule)
+{
+	char where[512];
+
+	snprintf(where, sizeof(where), "%s:%d", rule->file, rule->line);
+	json_field_puts(out, "rule", where);
+}
+
 void record_access(struct text *out, const struct access_event *e)
 {
 	const struct rule *rule = e->verdict.rule;
-	char where[512];
 
-	json_field_puts(out, "syscall", e->call);
-	json_field_puts(out, "op", op_names[e->op]);
+	json_field_word(out, "syscall", e->call);
+	json_field_word(out, "op", op_names[e->op]);
 	json_field(out, "path", e->path, e->path_len);
 	json_field(out, "path2", e->path2, e->path2_len);
 	json_field_puts(out, "address", e->address);
@@ -181,20 +188,19 @@ void record_access(struct text *out, const struct access_event *e)
 		json_field_bool(out, "exists", e->exists > 0);
 	if (e->is_dir)
 		json_field_bool(out, "dir", true);
-	json_field_puts(out, "verdict", e->allowed ? "allow" : "deny");
-	json_field_puts(out, "by", by_words[e->by]);
-	json_field_puts(out, "reply", reply_words[e->reply]);
+	json_field_word(out, "verdict", e->allowed ? "allow" : "deny");
+	json_field_word(out, "by", by_words[e->by]);
+	json_field_word(out, "reply", reply_words[e->reply]);
 	if (e->err)
 		json_field_u64(out, "errno", (uint64_t)e->err);
 	if (rule && rule->line) {
-		snprintf(where, sizeof(where), "%s:%d", rule->file, rule->line);
-		json_field_puts(out, "rule", where);
+		put_place(out, rule);
 		json_field_puts(out, "rule_text", rule->text);
 	} else {
 		json_field_puts(out, "rule", rule ? rule->file : "default");
 		json_field_puts(out, "rule_text", rule ? rule->text : NULL);
 	}
-	json_field_puts(out, "layer", layer_words[e->layer]);
+	json_field_word(out, "layer", layer_words[e->layer]);
 	json_field_puts(out, "detail", e->detail);
 	json_field_u64(out, "count", 1);
 	json_field_u64(out, "dur_us", e->dur_ns / 1000);
@@ -212,23 +218,21 @@ void record_exec(struct text *out, const struct exec_event *e)
 void record_decision(struct text *out, const struct decision *d)
 {
 	const struct rule *rule = d->q.rule;
-	char where[512];
 
 	record_task(out, d->q.pid, d->q.tid, task_parent(d->q.pid), d->q.exe);
 	json_field_u64(out, "question", d->question);
-	json_field_puts(out, "op", op_names[d->q.op]);
+	json_field_word(out, "op", op_names[d->q.op]);
 	json_field(out, "path", d->dir ? d->dir : d->q.path, d->dir ? strlen(d->dir) : d->q.path_len);
 	json_field_bool(out, "directory", d->dir != NULL);
 	json_field_bool(out, "exists", d->q.exists);
 	if (rule && rule->line) {
-		snprintf(where, sizeof(where), "%s:%d", rule->file, rule->line);
-		json_field_puts(out, "rule", where);
+		put_place(out, rule);
 		json_field_puts(out, "rule_text", rule->text);
 	} else if (rule) {
 		json_field_puts(out, "rule", rule->file);
 	}
-	json_field_puts(out, "answer", ask_answer_words[d->answer]);
-	json_field_puts(out, "scope", ask_scope_words[d->scope]);
+	json_field_word(out, "answer", ask_answer_words[d->answer]);
+	json_field_word(out, "scope", ask_scope_words[d->scope]);
 	json_field_puts(out, "answered_by", d->by);
 	json_field_u64(out, "callers", d->callers);
 	json_field_u64(out, "dur_us", d->waited_us);

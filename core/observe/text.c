@@ -140,19 +140,14 @@ static size_t plain_run(const unsigned char *s, size_t len)
 bool json_string(struct text *t, const char *s, size_t len)
 {
 	const unsigned char *u = (const unsigned char *)s;
+	size_t plain = plain_run(u, len);
 	bool exact = true;
 
 	text_add(t, "\"", 1);
-	for (size_t i = 0; i < len;) {
+	text_add(t, s, plain);
+	for (size_t i = plain; i < len;) {
 		uint32_t c = 0;
-		size_t n = plain_run(u + i, len - i);
-
-		if (n) {
-			text_add(t, s + i, n);
-			i += n;
-			continue;
-		}
-		n = utf8_decode(u + i, len - i, &c);
+		size_t n = utf8_decode(u + i, len - i, &c);
 		if (n == 0) {
 			text_puts(t, "\\ufffd");
 			exact = false;
@@ -180,34 +175,41 @@ static void json_hex(struct text *t, const char *s, size_t len)
 	text_add(t, "\"", 1);
 }
 
-/* `,"KEY":`, or `,"KEYMORE":` */
-static void put_key(struct text *t, const char *key, const char *more)
+/* `,"KEY":` and WORD as it is, or between quotes. */
+static void put_field(struct text *t, const char *key, const char *word, size_t len, bool quoted)
 {
-	size_t key_len = strlen(key), more_len = strlen(more);
+	size_t key_len = strlen(key);
 	char *at;
 
-	if (!text_reserve(t, key_len + more_len + 4))
+	if (!text_reserve(t, key_len + len + 6))
 		return;
 	at = t->data + t->len;
 	*at++ = ',';
 	*at++ = '"';
-	memcpy(at, key, key_len);
-	memcpy(at + key_len, more, more_len);
-	at += key_len + more_len;
+	at = mempcpy(at, key, key_len);
 	*at++ = '"';
 	*at++ = ':';
+	*at = '"';
+	at = mempcpy(at + quoted, word, len);
+	*at = '"';
+	at += quoted;
 	*at = '\0';
-	t->len += key_len + more_len + 4;
+	t->len = (size_t)(at - t->data);
+}
+
+static void put_key(struct text *t, const char *key)
+{
+	put_field(t, key, "", 0, false);
 }
 
 void json_field(struct text *t, const char *key, const char *s, size_t len)
 {
 	if (!s)
 		return;
-	put_key(t, key, "");
+	put_key(t, key);
 	if (json_string(t, s, len))
 		return;
-	put_key(t, key, "_hex");
+	text_printf(t, ",\"%s_hex\":", key);
 	json_hex(t, s, len);
 }
 
@@ -216,28 +218,46 @@ void json_field_puts(struct text *t, const char *key, const char *s)
 	json_field(t, key, s, s ? strlen(s) : 0);
 }
 
-void text_add_u64(struct text *t, uint64_t value)
+/* VALUE in STORE, at the end of it. */
+static const char *digits_of(uint64_t value, char store[DIGITS_MAX], size_t *ret_len)
 {
-	char digits[DIGITS_MAX];
-	size_t at = sizeof(digits);
+	size_t at = DIGITS_MAX;
 
 	do {
-		digits[--at] = (char)('0' + value % 10);
+		store[--at] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	text_add(t, digits + at, sizeof(digits) - at);
+	*ret_len = DIGITS_MAX - at;
+	return store + at;
+}
+
+void text_add_u64(struct text *t, uint64_t value)
+{
+	char store[DIGITS_MAX];
+	size_t len;
+	const char *digits = digits_of(value, store, &len);
+
+	text_add(t, digits, len);
+}
+
+void json_field_word(struct text *t, const char *key, const char *word)
+{
+	if (word)
+		put_field(t, key, word, strlen(word), true);
 }
 
 void json_field_u64(struct text *t, const char *key, uint64_t value)
 {
-	put_key(t, key, "");
-	text_add_u64(t, value);
+	char store[DIGITS_MAX];
+	size_t len;
+	const char *digits = digits_of(value, store, &len);
+
+	put_field(t, key, digits, len, false);
 }
 
 void json_field_bool(struct text *t, const char *key, bool value)
 {
-	put_key(t, key, "");
-	text_puts(t, value ? "true" : "false");
+	put_field(t, key, value ? "true" : "false", value ? 4 : 5, false);
 }
 
 void json_field_list(struct text *t, const char *key, const char *const *list)
@@ -246,7 +266,7 @@ void json_field_list(struct text *t, const char *key, const char *const *list)
 
 	if (!list)
 		return;
-	put_key(t, key, "");
+	put_key(t, key);
 	text_puts(t, "[");
 	for (size_t i = 0; list[i]; i++) {
 		text_puts(t, i ? "," : "");
@@ -255,8 +275,7 @@ void json_field_list(struct text *t, const char *key, const char *const *list)
 	text_puts(t, "]");
 	if (exact)
 		return;
-	put_key(t, key, "_hex");
-	text_puts(t, "[");
+	text_printf(t, ",\"%s_hex\":[", key);
 	for (size_t i = 0; list[i]; i++) {
 		text_puts(t, i ? "," : "");
 		json_hex(t, list[i], strlen(list[i]));

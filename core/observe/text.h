@@ -32,6 +32,8 @@ bool json_string(struct text *t, const char *s, size_t len);
 /* `,"KEY":"S"`, and `,"KEY_hex":"..."` beside it if the string is not exact. NULL writes nothing. */
 void json_field(struct text *t, const char *key, const char *s, size_t len);
 void json_field_puts(struct text *t, const char *key, const char *s);
+/* The same of one of our own words, in which nothing has to be escaped. */
+void json_field_word(struct text *t, const char *key, const char *word);
 void json_field_u64(struct text *t, const char *key, uint64_t value);
 void json_field_bool(struct text *t, const char *key, bool value);
 /* `,"KEY":["A","B"]` of a NULL-terminated list; inexact elements have KEY_hex as a list beside. */
