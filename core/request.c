@@ -90,10 +90,16 @@ int request_dirfd(const struct request *q, unsigned position)
 	return position ? (int)(uint32_t)request_arg(q, position) : AT_FDCWD;
 }
 
-/* Opens are many, and the kernel has the last word on their paths; but executions have to be seen. */
+/* Opens are many, looks at names too where they are recorded, and the kernel has the last word on their paths; but
+ * executions have to be seen. */
 static bool may_keep_memory(const struct request *q)
 {
-	return q->call->class == CALL_OPEN && q->rules->plan->trap[CALL_EXEC] && request_is_bounded(q);
+	const struct plan *plan = q->rules->plan;
+
+	if (!plan->trap[CALL_EXEC])
+		return false;
+	return q->call->class == CALL_STAT ? plan->seen_only[CALL_STAT]
+					   : q->call->class == CALL_OPEN && request_is_bounded(q);
 }
 
 int request_copy_path(struct request *q, unsigned which, unsigned position, int dirfd)

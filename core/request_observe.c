@@ -134,14 +134,15 @@ static void observe_need(struct request *q, const struct need *need, enum observ
 	observe_access(q->sup->observer, &e);
 }
 
-/* For the next request of the same. What several needs were asked of is not for one of them. */
-static void memorize(const struct request *q)
+/* For the next request of the same that is continued. What several needs were asked of is not for one of them. */
+static void memorize(const struct request *q, enum observed_reply reply)
 {
 	const struct resolved *at = &q->at[0];
 	bool needs_access = q->call->class == CALL_EXEC || (q->call->class == CALL_OPEN && !(q->open_flags & O_PATH));
 
-	if (!q->memo_key.a || at->recalled || q->n_needs != 1 || (needs_access && at->access < 0) ||
-	    (q->open_flags & O_CREAT && !S_ISCHR(at->st.st_mode)))
+	if (!q->memo_key.a || reply != REPLY_CONTINUE || at->recalled || q->n_needs != 1)
+		return;
+	if ((needs_access && at->access < 0) || (q->open_flags & O_CREAT && !S_ISCHR(at->st.st_mode)))
 		return;
 	memo_learn(q->sup->memo, q->sup->cache, &q->memo_key, at);
 }
@@ -153,7 +154,7 @@ void request_observe_allowed(struct request *q, enum observed_reply reply)
 		return;
 	for (unsigned i = 0; i < q->n_needs; i++)
 		observe_need(q, &q->needs[i], reply);
-	memorize(q);
+	memorize(q, reply);
 	if (q->call->class == CALL_EXEC)
 		request_observe_exec(q);
 	/* To an address, not a name: judged by its family. */
