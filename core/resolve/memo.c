@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Sets of a few places, each entry in one that its key names. Under one lock, which is held for a comparison and a copy.
+ * Sets of a few places, each entry in one that its key names. Under one lock, held for a comparison and a copy.
  */
 #include "core/resolve/memo.h"
 

@@ -29,16 +29,17 @@ struct memo_question {
 	bool follow;
 };
 
-/* NULL: no memory. From any thread. */
+/* NULL: no memory. New and free outside of the run, the rest from any thread. */
 struct memo *memo_new(void);
 void memo_free(struct memo *m);
 
-/* 0: *RET is the object as it is now, without a descriptor (`seen`, `recalled`); -ENOENT: it is missing, and *RET has its
- * name; 1: not known. *RET_KEY is for memo_learn(). What was looked at by TID counts if the notification still stands. */
+/* 0: *RET is the object as it is now, without a descriptor (`seen`, `recalled`); -ENOENT: it is missing, and *RET has
+ * its name; 1: not known. *RET_KEY is for memo_learn(). What was looked at by TID counts if the notification still
+ * stands. */
 int memo_recall(struct memo *m, const struct memo_question *question, struct resolved *ret, struct cache_key *ret_key);
 /* AT is what the question's path led to, with its `access` if that was asked. */
 void memo_learn(struct memo *m, struct cache *cache, const struct cache_key *key, const struct resolved *at);
-/* It was changed so long ago that a change to come will show in its time. */
-bool memo_would_show(const struct stat *st);
 /* It led to nothing; NAME is what that would be called. */
 void memo_learn_missing(struct memo *m, struct cache *cache, const struct cache_key *key, const char *name, size_t len);
+/* Was it changed so long ago that a change to come will show in its time? */
+bool memo_would_show(const struct stat *st);
