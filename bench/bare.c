@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 	}
 	n = bare_calls(names, calls, sizeof(calls) / sizeof(calls[0]));
 	if (n < 0 || optind == argc || (form && strcmp(form, "two-step") != 0 && strcmp(form, "send") != 0)) {
-		fprintf(stderr, "usage: bare [-t open,exec] [-e two-step|send] [--] CMD...\n");
+		fprintf(stderr, "usage: bare [-t open,exec,look] [-e two-step|send] [--] CMD...\n");
 		return 125;
 	}
 	r = bare_start(calls, (size_t)n, argv + optind, &command.pid, &listener);

@@ -29,6 +29,9 @@ static const struct {
 } known[] = {
 	{"open", {SYS_open, 0}},     {"open", {SYS_creat, 0}},	{"open", {SYS_openat, 1}},
 	{"open", {SYS_openat2, 1}},  {"exec", {SYS_execve, 0}}, {"exec", {SYS_execveat, 1}},
+	{"look", {SYS_stat, 0}},     {"look", {SYS_lstat, 0}},	{"look", {SYS_newfstatat, 1}},
+	{"look", {SYS_statx, 1}},    {"look", {SYS_access, 0}}, {"look", {SYS_faccessat, 1}},
+	{"look", {SYS_faccessat2, 1}}, {"look", {SYS_readlink, 0}}, {"look", {SYS_readlinkat, 1}},
 };
 
 int bare_calls(const char *names, struct bare_call *ret_calls, size_t max)

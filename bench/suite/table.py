@@ -129,7 +129,7 @@ RATIOS = [
     ("open, emulated, CPUs kept awake", "open-emulated-busy", "sluice-emulate", None, 1.15),
     ("open, emulated, all on one CPU", "open-emulated-pinned", "sluice-emulate", None, 1.15),
     ("lua build, trapped, against native", "lua", "sluice", "native", 1.03),
-    ("lua build, recorded, against native", "lua", "sluice-record", "native", 1.10),
+    ("lua build, looks at names recorded too, against native", "lua", "sluice-trace", "native", 1.10),
     ("lua build, Landlock alone, against the launcher", "lua-landlock", "sluice-none", "landlock", 1.005),
     ("configure, trapped, against native", "configure", "sluice", "native", 1.08),
     ("1000 x true from a shell, against native", "shell-true", "sluice", "native", 1.10),

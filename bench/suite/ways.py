@@ -48,6 +48,10 @@ def _bare(place, spec, cwd):
     return [place.program("bare"), "-t", spec.calls, "--"]
 
 
+def _bare_look(place, spec, cwd):
+    return [place.program("bare"), "-t", spec.calls + ",look", "--"]
+
+
 def _bare_emulating(form):
     return lambda place, spec, cwd: [place.program("bare"), "-t", "open", "-e", form, "--"]
 
@@ -154,6 +158,7 @@ class Way:
 OWN = [
     Way("native", "nothing in between", _native),
     Way("bare", "a bare supervisor: RECV, read, ID_VALID, CONTINUE; it decides nothing", _bare),
+    Way("bare-look", "the same, of looks at names (stat, access, readlink) too", _bare_look),
     Way("bare-addfd", "a bare supervisor that opens: ADDFD, then SEND", _bare_emulating("two-step")),
     Way("bare-addfd-send", "a bare supervisor that opens: ADDFD with FLAG_SEND", _bare_emulating("send")),
     Way("landlock", "ten lines that apply the same Landlock rules, no supervisor", _landlock),
