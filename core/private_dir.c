@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A 0700 directory of its own, and whose it is.
  *
- * The lock needs no order between who makes a directory and who sweeps: the sweeper removes under an exclusive lock, so
- * a run that finds its new directory locked, or removed once it has the lock, makes another one.
+ * Who lives holds a read lock of the open file description: the command can neither hold nor give it up, and its own
+ * flock on $TMPDIR is not in the way. Who begins and who sweeps keep each other out by flock, shared and exclusive,
+ * for a moment: a run that finds its new directory locked, or removed once it has the lock, makes another one.
  */
 #include "core/private_dir.h"
 
@@ -21,7 +22,8 @@
 #include <sys/vfs.h>
 
 #define NAME "sluice.run."
-#define RANDOM "XXXXXX" /* mkdtemp makes letters and digits of them */
+#define BOOT_DIGITS 8u	 /* of the boot's number: none of a run of another machine that shares the directory */
+#define RANDOM ".XXXXXX" /* mkdtemp makes letters and digits of them */
 #define MOST_TRIES 10
 #define MOST_SWEPT 10000u /* names; so many are looked at in the parent, too */
 
@@ -33,46 +35,19 @@ const char *private_dir_parent(void)
 	return dir && dir[0] == '/' && stat(dir, &st) == 0 && S_ISDIR(st.st_mode) ? dir : "/tmp";
 }
 
-/* -EAGAIN: it was swept. */
-static int hold(const char *path, int *ret_lock)
+/* What all names of this boot begin with. */
+static void name_start(char ret[sizeof(NAME) + BOOT_DIGITS])
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	_cleanup_close_ int fd = open(path, flags);
-	struct stat st;
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	size_t len = sizeof(NAME) - 1;
 
-	if (fd < 0 && errno == EACCES && chmod(path, 0700) == 0) /* the umask forbids it */
-		fd = open(path, flags);
-	if (fd < 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
-	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : 0;
-	if (fstat(fd, &st) < 0 || st.st_nlink == 0)
-		return -EAGAIN;
-	*ret_lock = take_fd(&fd);
-	return 0;
+	memcpy(ret, NAME, len);
+	if (fd < 0 || read(fd, ret + len, BOOT_DIGITS) != BOOT_DIGITS)
+		memset(ret + len, '0', BOOT_DIGITS);
+	ret[len + BOOT_DIGITS] = '\0';
 }
 
-int private_dir_make(char *buf, size_t size, int *ret_lock)
-{
-	char parent[PATH_MAX];
-	int r = -EAGAIN;
-
-	buf[0] = '\0';
-	*ret_lock = -EBADF;
-	if (!realpath(private_dir_parent(), parent))
-		return -errno;
-	for (int tries = MOST_TRIES; r == -EAGAIN && tries > 0; tries--) {
-		r = -ENAMETOOLONG;
-		if ((size_t)snprintf(buf, size, "%s/" NAME RANDOM, strcmp(parent, "/") == 0 ? "" : parent) >= size)
-			break;
-		r = mkdtemp(buf) ? hold(buf, ret_lock) : -errno;
-	}
-	if (r < 0)
-		buf[0] = '\0';
-	return r;
-}
-
-static int open_parent(const char *path, const char **ret_name)
+static int open_parent(const char *path, int flags, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *parent = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
@@ -80,25 +55,8 @@ static int open_parent(const char *path, const char **ret_name)
 	if (!parent)
 		return -EINVAL;
 	*ret_name = slash + 1;
-	return (int)CALL(open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	return (int)CALL(open(parent, flags | O_DIRECTORY | O_CLOEXEC));
 }
-
-void private_dir_remove(const char *path)
-{
-	_cleanup_close_ int parent = -EBADF, fd = -EBADF;
-	unsigned long left = ULONG_MAX;
-	const char *name;
-
-	parent = open_parent(path, &name);
-	if (parent < 0)
-		return;
-	fd = remove_tree_open(parent, name);
-	if (fd >= 0)
-		remove_tree_below(fd, &left);
-	unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-/* ---- what dead runs left ---- */
 
 /* Elsewhere another machine may hold a lock that is not seen here. */
 static bool locks_are_seen(int fd)
@@ -120,6 +78,87 @@ static bool locks_are_seen(int fd)
 	}
 }
 
+/* While a flock is held, which the sweeper can't have then. -EAGAIN: it was swept. */
+static int lock(int fd)
+{
+	struct flock living = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	struct stat st;
+
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	if (fcntl(fd, F_OFD_SETLK, &living) < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || st.st_nlink == 0)
+		return -EAGAIN;
+	return flock(fd, LOCK_UN) < 0 ? -errno : 0;
+}
+
+/* -EAGAIN: it was swept. */
+static int hold(const char *path, int *ret_lock)
+{
+	_cleanup_close_ int parent = -EBADF, fd = -EBADF;
+	const char *name;
+	int r;
+
+	fd = (int)CALL(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+	if (fd == -EACCES) { /* the umask forbids it */
+		parent = open_parent(path, O_PATH, &name);
+		fd = parent < 0 ? parent : remove_tree_open(parent, name);
+	}
+	if (fd < 0)
+		return fd == -ENOENT ? -EAGAIN : fd;
+	r = lock(fd);
+	if (r < 0 && r != -EAGAIN && !locks_are_seen(fd))
+		return 0; /* it has none, and nothing is swept there */
+	if (r == 0)
+		*ret_lock = take_fd(&fd);
+	return r;
+}
+
+int private_dir_make(char *buf, size_t size, int *ret_lock)
+{
+	char parent[PATH_MAX], start[sizeof(NAME) + BOOT_DIGITS];
+	int r = -EAGAIN;
+
+	buf[0] = '\0';
+	*ret_lock = -EBADF;
+	if (!realpath(private_dir_parent(), parent))
+		return -errno;
+	name_start(start);
+	for (int tries = MOST_TRIES; r == -EAGAIN && tries > 0; tries--) {
+		r = -ENAMETOOLONG;
+		if ((size_t)snprintf(buf, size, "%s/%s" RANDOM, strcmp(parent, "/") == 0 ? "" : parent, start) >= size)
+			break;
+		if (!mkdtemp(buf)) {
+			r = -errno;
+			break;
+		}
+		r = hold(buf, ret_lock);
+		if (r < 0)
+			rmdir(buf);
+	}
+	if (r < 0)
+		buf[0] = '\0';
+	return r;
+}
+
+void private_dir_remove(const char *path)
+{
+	_cleanup_close_ int parent = -EBADF, fd = -EBADF;
+	unsigned long left = ULONG_MAX;
+	const char *name;
+
+	parent = open_parent(path, O_PATH, &name);
+	if (parent < 0)
+		return;
+	fd = remove_tree_open(parent, name);
+	if (fd >= 0)
+		remove_tree_below(fd, &left);
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* ---- what dead runs left ---- */
+
 /* Where others may rename what is ours, a name says nothing. */
 static bool names_are_safe(int fd)
 {
@@ -129,39 +168,50 @@ static bool names_are_safe(int fd)
 	       (!(st.st_mode & 022) || st.st_mode & S_ISVTX);
 }
 
-static bool is_private_name(const char *name)
+static bool is_private_name(const char *name, const char *start)
 {
-	size_t len = strlen(NAME);
+	size_t len = strlen(start);
 
-	if (strncmp(name, NAME, len) != 0 || strlen(name + len) != strlen(RANDOM))
+	if (strncmp(name, start, len) != 0 || strlen(name + len) != strlen(RANDOM) || name[len] != '.')
 		return false;
-	for (name += len; *name; name++)
+	for (name += len + 1; *name; name++)
 		if (!isalnum((unsigned char)*name))
 			return false;
 	return true;
 }
 
-/* The directory NAME, locked, if it is ours and its run is dead. Else negative, and nothing has changed. */
+static bool is_of_the_living(int fd)
+{
+	struct flock asked = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(fd, F_OFD_GETLK, &asked) < 0 || asked.l_type != F_UNLCK;
+}
+
+/* The directory NAME, locked, if it is ours and its run is dead. Else negative, and its mode is what it was (but for
+ * a moment, where it could not be read). */
 static int seize(int parent, const char *name)
 {
+	_cleanup_close_ int path = sys_openat2(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+					       RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 	_cleanup_close_ int fd = -EBADF;
 	struct stat before, st;
 
-	if (fstatat(parent, name, &before, AT_SYMLINK_NOFOLLOW) < 0 || before.st_uid != geteuid())
+	if (path < 0 || fstat(path, &before) < 0 || before.st_uid != geteuid())
 		return -EPERM;
 	fd = remove_tree_open(parent, name);
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != before.st_ino)
 		return -EPERM;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	/* Asked once more when nobody can begin with it any more. */
+	if (!is_of_the_living(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0 && !is_of_the_living(fd))
 		return take_fd(&fd);
-	if (st.st_mode != before.st_mode) /* as its command wants it: only to be looked at, it was made readable */
+	if (st.st_mode != before.st_mode)
 		fchmod(fd, before.st_mode & 07777);
 	return -EWOULDBLOCK;
 }
 
 static void sweep_one(int parent, const char *name, unsigned long *left)
 {
-	_cleanup_close_ int fd = is_private_name(name) ? seize(parent, name) : -EBADF;
+	_cleanup_close_ int fd = seize(parent, name);
 
 	if (fd < 0)
 		return;
@@ -172,8 +222,9 @@ static void sweep_one(int parent, const char *name, unsigned long *left)
 
 void private_dir_sweep(const char *path)
 {
+	char start[sizeof(NAME) + BOOT_DIGITS];
 	const char *name;
-	int parent = open_parent(path, &name);
+	int parent = open_parent(path, O_RDONLY, &name);
 	DIR *dir = parent < 0 ? NULL : fdopendir(parent);
 	unsigned long left = MOST_SWEPT, looked = 0;
 	struct dirent *e;
@@ -182,8 +233,10 @@ void private_dir_sweep(const char *path)
 		cleanup_close(&parent);
 		return;
 	}
+	name_start(start);
 	if (locks_are_seen(parent) && names_are_safe(parent))
 		while (left && looked++ < MOST_SWEPT && (e = readdir(dir)))
-			sweep_one(parent, e->d_name, &left);
+			if (is_private_name(e->d_name, start))
+				sweep_one(parent, e->d_name, &left);
 	closedir(dir);
 }

@@ -2,8 +2,7 @@
  * The run's own temporary directory ($TMPDIR): made before the policy is read, removed at the end, or, if the run was
  * killed, at the end of another one of the same user.
  *
- * Who lives holds a shared flock on his directory; whose lock is free is dead. Programs that clean up /tmp look for the
- * same (tmpfiles.d(5)), and the command may take a shared one, too.
+ * Who lives holds a read lock (F_OFD_SETLK) on his directory; where there is none, he is dead.
  */
 #pragma once
 #include <stddef.h>

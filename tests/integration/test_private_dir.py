@@ -6,11 +6,14 @@ import fcntl
 import os
 import signal
 import stat
+import struct
 import subprocess
 
 from harness import SluiceCase, case
 
-NAME = "sluice.run."
+with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot:
+    NAME = "sluice.run.%s." % boot.read(8)
+F_OFD_SETLK = 37
 
 # What a command can leave to hinder its removal. The last two lead to what is not its own.
 ODD = ("cd $TMPDIR; mkdir -p a/b/c d/e deep/{deep}; echo x >a/b/c/f; mkfifo a/p; chmod 0 a/b/c a/b a; echo x >d/f; "
@@ -112,10 +115,11 @@ class PrivateDir(SluiceCase):
         self.assertEqual([], self.another_run())
 
     @case
-    def the_command_can_neither_hold_nor_give_up_the_lock(self):
+    def the_command_can_lock_it_and_not_give_up_our_lock(self):
         hold = ("import fcntl, os\nfd = os.open(os.environ['TMPDIR'], os.O_RDONLY)\n"
-                "fcntl.flock(fd, fcntl.LOCK_SH)\nfcntl.flock(fd, fcntl.LOCK_UN)\n"
-                "try: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\nexcept BlockingIOError: pass\n"
+                "for how in fcntl.LOCK_SH, fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN:\n"
+                " fcntl.flock(fd, how)\n"
+                "fcntl.lockf(fd, fcntl.LOCK_SH)\nfcntl.lockf(fd, fcntl.LOCK_UN)\n"
                 "os.system('ls -l /proc/self/fd >%s/fds')\n" % self.dir)
         process, name = self.begin("python3 -c \"%s\"" % hold)
         with open(os.path.join(self.dir, "fds"), encoding="utf-8") as f:
@@ -126,11 +130,12 @@ class PrivateDir(SluiceCase):
 
     @case
     def names_that_are_no_runs_stay(self):
-        kept = [NAME + "abc", NAME + "abcdefg", NAME + "abc-ef", "sluice.abcdef", "sluice.run.link01", NAME + "file01"]
-        for name in kept[:4]:
+        kept = [NAME + "abc", NAME + "abcdefg", NAME + "abc-ef", "sluice.run.output", "sluice.run.00000000.abcdef",
+                NAME + "link01", NAME + "file01"]
+        for name in kept[:5]:
             os.mkdir(os.path.join(self.parent, name))
-        os.symlink(self.victim, os.path.join(self.parent, kept[4]))
-        with open(os.path.join(self.parent, kept[5]), "w", encoding="utf-8"):
+        os.symlink(self.victim, os.path.join(self.parent, kept[5]))
+        with open(os.path.join(self.parent, kept[6]), "w", encoding="utf-8"):
             pass
         self.another_run()
         self.assertEqual(sorted(kept), sorted(os.listdir(self.parent)))
@@ -179,10 +184,24 @@ class PrivateDir(SluiceCase):
         os.mkdir(name, 0o700)
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
         self.addCleanup(os.close, fd)
-        fcntl.flock(fd, fcntl.LOCK_SH)
-        self.assertEqual([os.path.basename(name)], self.another_run())
-        fcntl.flock(fd, fcntl.LOCK_UN)
+        for take, give_up in ((lambda: self.lock(fd, fcntl.F_RDLCK), lambda: self.lock(fd, fcntl.F_UNLCK)),
+                              (lambda: fcntl.flock(fd, fcntl.LOCK_SH), lambda: fcntl.flock(fd, fcntl.LOCK_UN))):
+            take()
+            self.assertEqual([os.path.basename(name)], self.another_run())
+            give_up()
         self.assertEqual([], self.another_run())
+
+    def lock(self, fd, kind):
+        """By the open file, as a run does; struct flock: type, whence, start, length, pid."""
+        fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqi4x", kind, 0, 0, 0, 0))
+
+    @case
+    def a_directory_that_can_not_be_listed_takes_it(self):
+        os.chmod(self.parent, 0o1333)
+        argv = self.sluice_argv("sh", "-c", "echo x >$TMPDIR/f", policy="build")
+        self.assert_status(self.native(*argv, env={"TMPDIR": self.parent}), 0)
+        os.chmod(self.parent, 0o700)
+        self.assertEqual([], self.dirs())
 
     @case
     def an_umask_that_forbids_all_hinders_nothing(self):
