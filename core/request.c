@@ -46,7 +46,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->address[0] = '\0';
 	q->fd = -EBADF;
 	q->cache_key = q->dir_key = q->memo_key = (struct cache_key){0};
-	q->insists = false;
+	q->insists = q->is_hint = false;
 	q->cache_based = false;
 	q->perform = NULL;
 	q->boundable = q->must_be_file = false;
@@ -90,8 +90,8 @@ int request_dirfd(const struct request *q, unsigned position)
 	return position ? (int)(uint32_t)request_arg(q, position) : AT_FDCWD;
 }
 
-/* Opens are many, looks at names too where they are recorded, and the kernel has the last word on their paths; but
- * executions have to be seen. */
+/* Opens are many, looks at names too where they are recorded, and most end with the kernel's own reading of the path;
+ * but executions have to be seen. */
 static bool may_keep_memory(const struct request *q)
 {
 	const struct plan *plan = q->rules->plan;
@@ -102,14 +102,9 @@ static bool may_keep_memory(const struct request *q)
 					   : q->call->class == CALL_OPEN && request_is_bounded(q);
 }
 
-int request_copy_path(struct request *q, unsigned which, unsigned position, int dirfd)
+/* N is what a reading returned. */
+static int take_path(struct request *q, struct path_arg *p, ssize_t n)
 {
-	struct path_arg *p = &q->path[which];
-	uint64_t addr = request_arg(q, position);
-	ssize_t n = may_keep_memory(q) ? target_read_string_often(q->tid, addr, p->bytes, sizeof(p->bytes))
-				       : target_read_string(q->tid, addr, p->bytes, sizeof(p->bytes));
-
-	p->dirfd = dirfd;
 	q->is_valid = false;
 	if (n < 0) {
 		/* Memory that can't be read: fail closed, and say so if it is not the target's mistake. */
@@ -123,10 +118,51 @@ int request_copy_path(struct request *q, unsigned which, unsigned position, int 
 	return 0;
 }
 
+int request_copy_path(struct request *q, unsigned which, unsigned position, int dirfd)
+{
+	struct path_arg *p = &q->path[which];
+	uint64_t addr = request_arg(q, position);
+
+	p->dirfd = dirfd;
+	q->is_hint = may_keep_memory(q);
+	return take_path(q, p, q->is_hint ? target_read_string_often(q->tid, addr, p->bytes, sizeof(p->bytes))
+					  : target_read_string(q->tid, addr, p->bytes, sizeof(p->bytes)));
+}
+
+int request_confirm_path(struct request *q)
+{
+	struct path_arg *p = &q->path[0], *again = &q->path[1];
+	size_t len = p->len;
+	int r;
+
+	if (!q->is_hint)
+		return 0;
+	q->is_hint = false;
+	r = take_path(q, again, target_read_string(q->tid, request_arg(q, q->call->path), again->bytes,
+						   sizeof(again->bytes)));
+	if (r == 0 && !request_is_valid(q))
+		r = -ESRCH;
+	if (r < 0 || (again->len == len && memcmp(again->bytes, p->bytes, len) == 0))
+		return r;
+	target_forget();
+	memcpy(p->bytes, again->bytes, again->len + 1);
+	p->len = again->len;
+	request_forget_keys(q);
+	return 1;
+}
+
+void request_forget_keys(struct request *q)
+{
+	q->cache_key = q->dir_key = q->memo_key = (struct cache_key){0};
+	q->cache_based = false;
+}
+
 bool request_is_valid(struct request *q)
 {
 	if (!q->is_valid)
 		q->is_valid = reply_still_valid(q);
+	if (!q->is_valid)
+		target_forget();
 	return q->is_valid;
 }
 
@@ -256,7 +292,10 @@ int request_recall(struct request *q, enum op op, bool follow)
 	int r;
 
 	/* With the target's ids the way may be closed to it, or its object. */
-	if (!q->sup->memo || q->insists || q->acts_as_target || q->open_resolve || p->len == 0 || !find_base(q))
+	if (!q->sup->memo || q->insists || q->acts_as_target || q->open_resolve || p->len == 0)
+		return 1;
+	/* What is only seen ends with a CONTINUE anyway. */
+	if ((q->call->class != CALL_STAT && !request_is_bounded(q)) || !find_base(q))
 		return 1;
 	r = memo_recall(q->sup->memo, &question, &q->at[0], &q->memo_key);
 	return r != 1 && !request_is_valid(q) ? -ESRCH : r;

@@ -22,6 +22,11 @@ int request_dirfd(const struct request *q, unsigned position);
 /* Copy the path argument at POSITION into path[which]. 0, or -errno for the target. Empty paths are
  * returned as they are (len 0). */
 int request_copy_path(struct request *q, unsigned which, unsigned position, int dirfd);
+/* Before path[0] of an open is acted on: 0: it is what the task's memory holds as the task may read it; 1: that is
+ * another path, which is there now, and nothing is known of it; or -errno. */
+int request_confirm_path(struct request *q);
+/* Nothing is learned of path[0] under the keys that were made so far. */
+void request_forget_keys(struct request *q);
 /* Does the notification still stand, and what was read and opened by its thread id so belong to it? */
 bool request_is_valid(struct request *q);
 /* Resolve path[which] into at[which] with enum resolve_flags. 0 or -errno for the target. */

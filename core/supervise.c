@@ -306,23 +306,33 @@ static void allow(struct request *q, bool in_baseline)
 
 static void decide(struct request *q, int r);
 
-/* What was recalled is good for a CONTINUE and its line. For anything else the object has to be in hand. */
+/* From a path that was only a hint, or a recalled object, to ones in hand. */
 static void look_again(struct request *q)
 {
 	q->insists = true;
 	q->n_needs = 0;
+	q->is_open = false;
+	request_forget_keys(q);
+	resolved_done(&q->at[0]);
 	resolved_init(&q->at[0]);
 	decide(q, prepare[q->call->class](q));
 }
 
+static void answer_error(struct request *q, int err);
+
 static void act(struct request *q)
 {
 	bool in_baseline;
+	int r = 0;
 
 	/* To look at the target's memory and names may have taken long: what counts are the rules of now. */
 	request_still_allowed(q);
 	in_baseline = q->verdict.action == ACTION_ALLOW && request_in_baseline(q);
-	if (q->at[0].recalled && !in_baseline)
+	if (!in_baseline)
+		r = request_confirm_path(q);
+	if (r < 0)
+		answer_error(q, -r);
+	else if (!in_baseline && (r || q->at[0].recalled))
 		look_again(q);
 	else if (q->verdict.action == ACTION_ALLOW)
 		allow(q, in_baseline);

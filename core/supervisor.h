@@ -112,6 +112,7 @@ struct request {
 	struct cache_key cache_key; /* a == 0: nothing to learn */
 	struct cache_key dir_key;   /* the same, of the directory of path[0] */
 	struct cache_key memo_key;  /* the same, for the memo */
+	bool is_hint;               /* path[0] was read through a kept file: good for a CONTINUE only */
 	bool insists;               /* nothing is recalled: the object has to be in hand */
 	bool slow; /* perform may block: never on a worker */
 	bool acts_as_target; /* our thread has taken the ids in status */

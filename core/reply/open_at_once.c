@@ -62,8 +62,14 @@ int open_at_once(struct request *q)
 {
 	struct resolved *at = &q->at[0];
 	struct stat st;
+	int r;
 
 	if (!is_plain_read(q))
+		return 0;
+	r = request_confirm_path(q);
+	if (r < 0)
+		return r;
+	if (r == 1 && !is_plain_read(q))
 		return 0;
 	if (!request_is_valid(q))
 		return -ESRCH;

@@ -6,7 +6,8 @@
  * Of tasks that ask often /proc/TID/mem is kept open, whose pread costs two thirds. It is bound to the memory that
  * the task had when it was opened: after an execution it reads nothing or, where another process had that memory
  * too (vfork, a thread whose number was given to a new task), something old. So the eras of tasks are counted, and
- * what was not used for a second is not used any more.
+ * what was not used for a moment is not used any more. And what it reads is a hint: whoever acts on it for the task reads
+ * it once more (request_confirm_path).
  */
 #include "core/target/memory.h"
 
@@ -25,10 +26,10 @@
 #define GLANCES_MAX 64u
 #define KEPT 8u   /* tasks that one thread remembers */
 #define OFTEN 8u  /* to open the file costs what so many reads through it save */
-#define FRESH_NS 1000000000u /* in this time no number comes to be another task's */
+#define FRESH_NS 50000000u /* too short for all other numbers to be used up, so that one is another task's */
 #define ERAS 256u /* tasks whose numbers are equal modulo this share one */
 
-static _Atomic unsigned eras[ERAS];
+static _Atomic unsigned eras[ERAS], all_eras;
 
 static _Thread_local struct kept {
 	pid_t tid;
@@ -53,7 +54,16 @@ void target_forget(void)
 
 void target_executes(pid_t tid)
 {
-	atomic_fetch_add_explicit(&eras[(unsigned)tid % ERAS], 1, memory_order_release);
+	/* If it is not the first thread of its process, the new program has the number of that one. */
+	_Atomic unsigned *era = syscall(SYS_tgkill, tid, tid, 0) == 0 ? &eras[(unsigned)tid % ERAS] : &all_eras;
+
+	atomic_fetch_add_explicit(era, 1, memory_order_release);
+}
+
+static unsigned era_of(pid_t tid)
+{
+	return atomic_load_explicit(&eras[(unsigned)tid % ERAS], memory_order_acquire) +
+	       atomic_load_explicit(&all_eras, memory_order_acquire);
 }
 
 static int open_mem_file(pid_t tid)
@@ -83,7 +93,7 @@ static uint64_t coarse_ns(void)
 static struct kept *find_kept(pid_t tid)
 {
 	struct kept *k = &kept[(unsigned)tid % KEPT];
-	unsigned era = atomic_load_explicit(&eras[(unsigned)tid % ERAS], memory_order_acquire);
+	unsigned era = era_of(tid);
 	uint64_t now = coarse_ns();
 
 	if (k->tid != tid || k->era != era || now - k->used_ns > FRESH_NS) {

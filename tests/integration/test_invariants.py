@@ -27,6 +27,25 @@ print(os.stat("old").st_size)
 os.close(held.pop()); os.close(os.open("new", os.O_CREAT | os.O_WRONLY)); print(os.path.exists("new"))
 """
 
+# A path that the process may not read itself, again and again; the last line is the control.
+UNREADABLE = """
+import ctypes, errno, mmap, os
+os.close(os.open("new", os.O_CREAT | os.O_RDWR, 0o600))
+libc = ctypes.CDLL(None, use_errno=True)
+page = mmap.mmap(-1, mmap.PAGESIZE)
+page.write(b"new\\0")
+at = ctypes.addressof(ctypes.c_char.from_buffer(page))
+def tries(protection):
+    libc.mprotect(ctypes.c_void_p(at), mmap.PAGESIZE, protection)
+    found = set()
+    for _ in range(40):
+        fd = libc.open(ctypes.c_void_p(at), os.O_RDONLY)
+        found.add(errno.errorcode[ctypes.get_errno()] if fd < 0 else "opened")
+        if fd >= 0: os.close(fd)
+    return sorted(found)
+print(tries(3), tries(0), tries(3))
+"""
+
 # As far away from the first process as a task can get.
 AWAY = """
 import os, subprocess, sys
@@ -86,6 +105,17 @@ class Invariants(SluiceCase):
             self.assertEqual(("plain\n", 1), (r.out, opens), "the control: an allowed one is\n%s" % r)
             r, opens = self.opens_seen(path, [*layers, "--deny", "read:" + path])
             self.assertEqual(("", 0), (r.out, opens), r)
+
+    @case
+    def a_path_that_its_caller_can_not_read_is_never_opened(self):
+        """The kernel says EFAULT; what we can read of a task is more than what it may."""
+        self.lay_out()
+        argv = ["/usr/bin/python3", "-c", UNREADABLE]
+        self.assertEqual("['opened'] ['EFAULT'] ['opened']\n", self.native(*argv).out)
+        os.unlink(os.path.join(self.dir, "new"))
+        for policy in (HOLE, "open"):
+            r = self.sluice(*argv, policy=policy)
+            self.assertEqual("['opened'] ['EFAULT'] ['opened']\n", r.out, r)
 
     @case
     def nothing_lifts_a_never(self):
