@@ -80,16 +80,18 @@ static void add_line(struct recorder *r, const char *type, const char *fields, s
 
 void recorder_add(struct recorder *r, const char *type, const char *fields, size_t len)
 {
-	bool was_empty;
+	size_t before;
+	bool wakes;
 
 	pthread_mutex_lock(&r->lock);
-	was_empty = r->pending.len == 0;
+	before = r->pending.len;
 	if (r->pending.len + len > PENDING_MAX)
 		r->lost++;
 	else
 		add_line(r, type, fields, len);
+	wakes = before == 0 || (before < PENDING_MAX / 2 && r->pending.len >= PENDING_MAX / 2);
 	pthread_mutex_unlock(&r->lock);
-	if (was_empty)
+	if (wakes)
 		pthread_cond_broadcast(&r->changed);
 }
 

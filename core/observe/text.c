@@ -148,6 +148,7 @@ bool json_string(struct text *t, const char *s, size_t len)
 	for (size_t i = plain; i < len;) {
 		uint32_t c = 0;
 		size_t n = utf8_decode(u + i, len - i, &c);
+
 		if (n == 0) {
 			text_puts(t, "\\ufffd");
 			exact = false;

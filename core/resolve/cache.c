@@ -91,9 +91,9 @@ bool cache_key(struct cache *c, enum op op, const struct cache_base *base, const
 	return true;
 }
 
-bool cache_is_settled(struct cache *c, const struct cache_key *k)
+bool cache_is_settled(struct cache *c, const struct cache_key *k, uint64_t longer_ns)
 {
-	return k->a && coarse_ns() >= atomic_load_explicit(&c->settled_ns, memory_order_relaxed);
+	return k->a && coarse_ns() >= atomic_load_explicit(&c->settled_ns, memory_order_relaxed) + longer_ns;
 }
 
 bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
@@ -129,7 +129,7 @@ void cache_learn(struct cache *c, const struct cache_key *k)
 	size_t i, other;
 
 	/* The key carries the stamp of the look-up: what changed since then makes the entry a miss. */
-	if (!cache_is_settled(c, k))
+	if (!cache_is_settled(c, k, 0))
 		return;
 	i = first_slot(k->a);
 	a = atomic_load_explicit(&c->slots[i].a, memory_order_relaxed);

@@ -57,8 +57,9 @@ struct cache_base {
 /* The key alone; false: the path is too long for one. */
 bool cache_key(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
 	       struct cache_key *ret);
-/* May what was looked up under KEY be learned, or is a change still under way? */
-bool cache_is_settled(struct cache *c, const struct cache_key *key);
+/* May what was looked up under KEY be learned, or is a change still under way? That takes LONGER_NS more than a wrong
+ * hint would be worth. */
+bool cache_is_settled(struct cache *c, const struct cache_key *key, uint64_t longer_ns);
 /* A hit? *ret_key is for cache_learn. Directories are not counted. */
 bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
 		  struct cache_key *ret_key);

@@ -11,7 +11,9 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-enum { SETS = 4096, WAYS = 4, NOFOLLOW = 0x80, SETTLED_S = 1 };
+enum { SETS = 4096, WAYS = 4, NOFOLLOW = 0x80, SETTLED_S = 1, NAME_MOST = 512 };
+/* A change that was let go may wait for a processor; a name that is wrong then would be recorded. */
+#define LONGER_NS 45000000u
 
 struct entry {
 	uint64_t a, b;
@@ -162,7 +164,7 @@ static void put(struct memo *m, const struct cache_key *key, struct entry *e)
 
 static struct entry *entry_of(const char *name, size_t len)
 {
-	struct entry *e = malloc(sizeof(*e) + len + 1);
+	struct entry *e = len <= NAME_MOST ? malloc(sizeof(*e) + len + 1) : NULL; /* so it takes 10 MB at most */
 
 	if (!e)
 		return NULL;
@@ -191,7 +193,7 @@ void memo_learn(struct memo *m, struct cache *cache, const struct cache_key *key
 {
 	struct entry *e;
 
-	if (!cache_is_settled(cache, key) || !is_lasting(at) || (at->access >= 0 && !memo_would_show(&at->st)))
+	if (!cache_is_settled(cache, key, LONGER_NS) || !is_lasting(at) || (at->access >= 0 && !memo_would_show(&at->st)))
 		return;
 	e = entry_of(at->name, at->name_len);
 	if (!e)
@@ -206,7 +208,7 @@ void memo_learn(struct memo *m, struct cache *cache, const struct cache_key *key
 
 void memo_learn_missing(struct memo *m, struct cache *cache, const struct cache_key *key, const char *name, size_t len)
 {
-	struct entry *e = cache_is_settled(cache, key) ? entry_of(name, len) : NULL;
+	struct entry *e = cache_is_settled(cache, key, LONGER_NS) ? entry_of(name, len) : NULL;
 
 	if (!e)
 		return;
