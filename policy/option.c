@@ -62,13 +62,14 @@ int policy_add_option(struct policy *p, enum action action, const char *argument
 	return policy_result(p, p->failed ? -EINVAL : option_parse(p, action, argument), ret_error);
 }
 
-static int protect(struct policy *p, const char *ops, const char *path)
+static int protect(struct policy *p, const char *path)
 {
+	static const char ops[] = "w";
 	static const struct source source = {.shown = "files in use", .rank = RANK_OPTION};
 	struct lexer lx = {.place = {source.shown, 0}, .error = &p->error};
 	struct statement st = {.action = ACTION_NEVER};
 	const char *pwd = p->host.get_variable(p->host.ctx, "PWD");
-	size_t size = strlen(path) + (pwd ? strlen(pwd) : 0) + 2, text_size = size + strlen(ops) + 8;
+	size_t size = strlen(path) + (pwd ? strlen(pwd) : 0) + 2, text_size = size + sizeof(ops) + 8;
 	char *absolute = arena_alloc(&p->arena, size), *text = arena_alloc(&p->arena, text_size);
 	struct target t = {.raw = path};
 	int r;
@@ -82,7 +83,7 @@ static int protect(struct policy *p, const char *ops, const char *path)
 	snprintf(absolute, size, "%s%s%s", *path == '/' ? "" : pwd, *path == '/' ? "" : "/", path);
 	snprintf(text, text_size, "never %s %s", ops, absolute);
 	st.text = text;
-	r = opset_parse(ops, strlen(ops), &st.ops);
+	r = opset_parse(ops, sizeof(ops) - 1, &st.ops);
 	if (r == 0)
 		r = pattern_literal(&p->arena, absolute, &t.pattern);
 	if (r == -EINVAL)
@@ -97,7 +98,7 @@ static int protect(struct policy *p, const char *ops, const char *path)
 
 int policy_add_protected(struct policy *p, const char *path, struct policy_error *ret_error)
 {
-	return policy_result(p, p->failed ? -EINVAL : protect(p, "w", path), ret_error);
+	return policy_result(p, p->failed ? -EINVAL : protect(p, path), ret_error);
 }
 
 int policy_set_report(struct policy *p, const char *word, struct policy_error *ret_error)
