@@ -18,13 +18,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#define NAME "sluice.run."
-#define BOOT_DIGITS 8u	 /* of the boot's number: none of a run of another machine that shares the directory */
-#define RANDOM ".XXXXXX" /* mkdtemp makes letters and digits of them */
-#define MOST_TRIES 10
+/* As short as it can be: what a command makes in it has a name of 4095 bytes at most. */
+#define NAME "sluice."
+#define BOOT_DIGITS 3u /* of this boot's, so that nobody else's name is taken for one of ours */
+#define OWN_DIGITS 3u
+#define MOST_TRIES 1000
 #define MOST_SWEPT 10000u /* names; so many are looked at in the parent, too */
 
 const char *private_dir_parent(void)
@@ -35,16 +37,25 @@ const char *private_dir_parent(void)
 	return dir && dir[0] == '/' && stat(dir, &st) == 0 && S_ISDIR(st.st_mode) ? dir : "/tmp";
 }
 
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+static void put_digits(char *ret, unsigned n, uint32_t value)
+{
+	for (unsigned i = 0; i < n; i++, value /= sizeof(digits) - 1)
+		ret[i] = digits[value % (sizeof(digits) - 1)];
+	ret[n] = '\0';
+}
+
 /* What all names of this boot begin with. */
 static void name_start(char ret[sizeof(NAME) + BOOT_DIGITS])
 {
 	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	size_t len = sizeof(NAME) - 1;
+	char id[9] = "";
 
-	memcpy(ret, NAME, len);
-	if (fd < 0 || read(fd, ret + len, BOOT_DIGITS) != BOOT_DIGITS)
-		memset(ret + len, '0', BOOT_DIGITS);
-	ret[len + BOOT_DIGITS] = '\0';
+	if (fd >= 0 && read(fd, id, sizeof(id) - 1) < 0)
+		id[0] = '\0';
+	memcpy(ret, NAME, sizeof(NAME) - 1);
+	put_digits(ret + sizeof(NAME) - 1, BOOT_DIGITS, (uint32_t)strtoul(id, NULL, 16));
 }
 
 static int open_parent(const char *path, int flags, const char **ret_name)
@@ -117,7 +128,8 @@ static int hold(const char *path, int *ret_lock)
 
 int private_dir_make(char *buf, size_t size, int *ret_lock)
 {
-	char parent[PATH_MAX], start[sizeof(NAME) + BOOT_DIGITS];
+	char parent[PATH_MAX], start[sizeof(NAME) + BOOT_DIGITS], own[OWN_DIGITS + 1];
+	uint32_t number;
 	int r = -EAGAIN;
 
 	buf[0] = '\0';
@@ -126,12 +138,15 @@ int private_dir_make(char *buf, size_t size, int *ret_lock)
 		return -errno;
 	name_start(start);
 	for (int tries = MOST_TRIES; r == -EAGAIN && tries > 0; tries--) {
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			number = (uint32_t)(getpid() + tries);
+		put_digits(own, OWN_DIGITS, number);
 		r = -ENAMETOOLONG;
-		if ((size_t)snprintf(buf, size, "%s/%s" RANDOM, strcmp(parent, "/") == 0 ? "" : parent, start) >= size)
+		if ((size_t)snprintf(buf, size, "%s/%s%s", strcmp(parent, "/") == 0 ? "" : parent, start, own) >= size)
 			break;
-		if (!mkdtemp(buf)) {
-			r = -errno;
-			break;
+		if (mkdir(buf, 0700) < 0) {
+			r = errno == EEXIST ? -EAGAIN : -errno;
+			continue;
 		}
 		r = hold(buf, ret_lock);
 		if (r < 0)
@@ -172,9 +187,9 @@ static bool is_private_name(const char *name, const char *start)
 {
 	size_t len = strlen(start);
 
-	if (strncmp(name, start, len) != 0 || strlen(name + len) != strlen(RANDOM) || name[len] != '.')
+	if (strncmp(name, start, len) != 0 || strlen(name + len) != OWN_DIGITS)
 		return false;
-	for (name += len + 1; *name; name++)
+	for (name += len; *name; name++)
 		if (!isalnum((unsigned char)*name))
 			return false;
 	return true;

@@ -6,13 +6,16 @@ import fcntl
 import os
 import signal
 import stat
+import string
 import struct
 import subprocess
 
 from harness import SluiceCase, case
 
 with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot:
-    NAME = "sluice.run.%s." % boot.read(8)
+    NUMBER = int(boot.read(8), 16)
+DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+NAME = "sluice." + "".join(DIGITS[NUMBER // 62 ** i % 62] for i in range(3))
 F_OFD_SETLK = 37
 
 # What a command can leave to hinder its removal. The last two lead to what is not its own.
@@ -130,8 +133,8 @@ class PrivateDir(SluiceCase):
 
     @case
     def names_that_are_no_runs_stay(self):
-        kept = [NAME + "abc", NAME + "abcdefg", NAME + "abc-ef", "sluice.run.output", "sluice.run.00000000.abcdef",
-                NAME + "link01", NAME + "file01"]
+        kept = [NAME + "ab", NAME + "abcd", NAME + "a-c", "sluice.backup", "sluice.run",
+                NAME + "lnk", NAME + "reg"]
         for name in kept[:5]:
             os.mkdir(os.path.join(self.parent, name))
         os.symlink(self.victim, os.path.join(self.parent, kept[5]))
@@ -180,7 +183,7 @@ class PrivateDir(SluiceCase):
     @case
     def whoever_holds_the_lock_keeps_it(self):
         """As a run in another container does that shares the directory."""
-        name = os.path.join(self.parent, NAME + "abcdef")
+        name = os.path.join(self.parent, NAME + "abc")
         os.mkdir(name, 0o700)
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
         self.addCleanup(os.close, fd)
