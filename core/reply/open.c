@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The open family.
- *
- * What exists is opened through the pinned object (/proc/self/fd/N), so that what was judged is what is
- * handed over; what does not exist is created in the pinned parent with O_EXCL, and if somebody else was
- * faster, everything is judged anew. O_NOFOLLOW stays visible in F_GETFL, so an open that has it goes by
- * parent and name and the descriptor is compared. Plain reads take a shorter way: open_at_once.c.
+ * The open family: what an open needs, and what is known of its path already. Done: open_perform.c; plain reads take a
+ * shorter way: open_at_once.c.
  */
-#include "core/request.h"
+#include "core/reply/open_impl.h"
 
 #include "core/cleanup.h"
-#include "core/reply/block.h"
 #include "core/reply/reply.h"
-#include "core/sys.h"
 #include "core/target/memory.h"
 
 #include <stdio.h>
@@ -22,10 +16,7 @@
 	 O_DSYNC | FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | \
 	 O_TMPFILE)
 #define PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
-#define TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 #define OPEN_HOW_MAX 4096
-#define STALE (-ESTALE - 4096) /* the name means something else by now; no errno of the kernel */
-#define MAX_RACES 16 /* creations that others were faster at */
 
 /* struct open_how as the kernel takes it: sizes and unknown tails first. */
 static int copy_open_how(struct request *q)
@@ -100,8 +91,6 @@ static void need_access(struct request *q, bool is_dir)
 		request_need(q, OP_WRITE, 0);
 }
 
-static void perform_open(struct request *q);
-
 /* May opening it wait for somebody? Memory devices and pseudo terminals never do. */
 static bool may_block(const struct stat *st)
 {
@@ -112,7 +101,7 @@ static bool may_block(const struct stat *st)
 	return S_ISFIFO(st->st_mode) || S_ISBLK(st->st_mode);
 }
 
-static void state_needs(struct request *q)
+void open_state_needs(struct request *q)
 {
 	struct resolved *at = &q->at[0];
 
@@ -131,7 +120,7 @@ static void state_needs(struct request *q)
 }
 
 /* Resolve anew: for the first time, or because the name changed under a creation. */
-static int resolve_open(struct request *q)
+int open_look(struct request *q)
 {
 	bool creat = q->open_flags & O_CREAT;
 	bool nofollow = (q->open_flags & O_NOFOLLOW) || (creat && (q->open_flags & O_EXCL));
@@ -202,7 +191,7 @@ static void see_lookup(struct request *q)
 		return;
 	r = request_recall(q, OP_STAT, !(q->open_flags & O_NOFOLLOW));
 	if (r == 1)
-		r = resolve_open(q);
+		r = open_look(q);
 	if (r < 0) {
 		request_observe_failed(q, -r, REPLY_CONTINUE);
 		return;
@@ -226,7 +215,7 @@ static bool cache_op(const struct request *q, enum op *ret)
 	return true;
 }
 
-/* While everything is recorded: as resolve_open(), if it is known what the path leads to. 1: it is not. */
+/* While everything is recorded: as open_look(), if it is known what the path leads to. 1: it is not. */
 static int recall_open(struct request *q)
 {
 	enum op op = OP_READ;
@@ -275,7 +264,7 @@ int open_prepare(struct request *q)
 	int r;
 
 	q->boundable = true;
-	q->perform = perform_open;
+	q->perform = open_perform;
 	/* O_PATH opens nothing: what is done with the descriptor later is judged. Flags are in a register,
 	 * so the kernel will see the same. */
 	if ((q->open_flags & O_PATH) && q->call->nr != SYS_openat2) {
@@ -287,14 +276,14 @@ int open_prepare(struct request *q)
 	if (r == 1) {
 		r = open_at_once(q);
 		if (r == 1) {
-			state_needs(q);
+			open_state_needs(q);
 			return 0;
 		}
 		if (r == 0)
-			r = resolve_open(q);
+			r = open_look(q);
 	}
 	if (r == 0 && at->obj < 0 && (q->open_flags & O_EXCL)) {
-		state_needs(q);
+		open_state_needs(q);
 		if (!request_may_act_unseen(q))
 			r = resolve_look(at);
 	}
@@ -316,211 +305,6 @@ int open_prepare(struct request *q)
 		       : (q->open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? -EEXIST : -ELOOP;
 	if (at->obj >= 0 && (q->open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
-	state_needs(q);
+	open_state_needs(q);
 	return 0;
-}
-
-static bool same_object(int fd, const struct stat *st)
-{
-	struct stat now;
-
-	return fstat(fd, &now) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
-}
-
-/* Open the pinned object itself. STALE: the name means something else by now. */
-static int open_object(const struct request *q, bool nonblock)
-{
-	const struct resolved *at = &q->at[0];
-	uint64_t not_ours = q->open_flags & TMPFILE_BIT ? O_CREAT : O_CREAT | O_EXCL;
-	uint64_t flags = (q->open_flags & ~not_ours) | O_CLOEXEC | O_NOCTTY;
-	char link[16];
-	int fd;
-
-	if (nonblock)
-		flags |= O_NONBLOCK;
-	if ((flags & O_NOFOLLOW) && at->parent >= 0) {
-		/* Only where the object's kind makes opening it harmless; O_TRUNC must not hit another. */
-		if (!S_ISREG(at->st.st_mode) && !S_ISDIR(at->st.st_mode))
-			flags &= ~(uint64_t)O_NOFOLLOW;
-		else if (flags & O_TRUNC)
-			flags &= ~(uint64_t)O_NOFOLLOW;
-	} else if ((flags & O_NOFOLLOW) && S_ISDIR(at->st.st_mode)) {
-		fd = sys_openat2(at->obj, ".", flags, 0, 0);
-		if (fd != -EACCES)
-			return fd;
-		flags &= ~(uint64_t)O_NOFOLLOW;
-	} else {
-		flags &= ~(uint64_t)O_NOFOLLOW;
-	}
-	if (flags & O_NOFOLLOW) {
-		fd = sys_openat2(at->parent, at->last, flags, 0, RESOLVE_NO_SYMLINKS);
-		if (fd >= 0 && !same_object(fd, &at->st)) {
-			close(fd);
-			return STALE;
-		}
-		return fd == -ELOOP ? STALE : fd;
-	}
-	snprintf(link, sizeof(link), "%d", at->obj);
-	return sys_openat2(resolve_fds(), link, flags, q->open_flags & TMPFILE_BIT ? q->open_mode : 0, 0);
-}
-
-/* In a sticky directory that others may write, O_CREAT on what exists has rules of its own
- * (fs.protected_regular, fs.protected_fifos): the kernel applies them by the name. */
-static int check_sticky(const struct request *q)
-{
-	const struct resolved *at = &q->at[0];
-	struct stat dir;
-	int fd;
-
-	if (!(q->open_flags & O_CREAT) || at->parent < 0 || fstat(at->parent, &dir) < 0 ||
-	    !(dir.st_mode & S_ISVTX) || !(dir.st_mode & (S_IWOTH | S_IWGRP)) || S_ISDIR(at->st.st_mode))
-		return 0;
-	/* Asked with the mode that opens least; of a FIFO only without waiting. O_CREAT can't create: the
-	 * file system would have to lose the object first, and then the flags below make nothing but an
-	 * error of it. */
-	if (at->st.st_uid == dir.st_uid || at->st.st_uid == (uid_t)syscall(SYS_setfsuid, -1))
-		return 0;
-	fd = open("/proc/sys/fs/protected_regular", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		char level = '0';
-		ssize_t n = read(fd, &level, 1);
-
-		close(fd);
-		if (n == 1 && ((dir.st_mode & S_IWOTH && level >= '1') || (dir.st_mode & S_IWGRP && level >= '2')))
-			return -EACCES;
-	}
-	return 0;
-}
-
-/* Create in the pinned parent. -EEXIST: somebody else did. */
-static int create_object(const struct request *q)
-{
-	const struct resolved *at = &q->at[0];
-	uint64_t flags = q->open_flags | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY;
-	int r = request_take_umask(q);
-
-	if (r < 0)
-		return r;
-	return sys_openat2(at->parent, at->last, flags, q->open_mode, RESOLVE_NO_SYMLINKS);
-}
-
-/* The object is another than the one that was judged: resolve and judge again. 0: go on. */
-static int start_over(struct request *q)
-{
-	resolved_done(&q->at[0]);
-	{
-		bool acts = q->acts_as_target;
-		int r;
-
-		/* This thread acts as the target already. */
-		q->acts_as_target = false;
-		r = resolve_open(q);
-		q->acts_as_target = acts;
-		if (r < 0)
-			return r;
-	}
-	if (q->at[0].obj >= 0 && S_ISLNK(q->at[0].st.st_mode))
-		return -ELOOP;
-	if (q->at[0].obj >= 0 && (q->open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
-		return -EEXIST;
-	state_needs(q);
-	request_judge(q);
-	/* A question would have to be asked about the new object: no longer possible here. */
-	if (q->verdict.action != ACTION_ALLOW) {
-		request_observe(q, false, BY_RULE, REPLY_ERRNO, q->verdict.err ? q->verdict.err : EACCES, NULL);
-		return -(q->verdict.err ? q->verdict.err : EACCES);
-	}
-	return 0;
-}
-
-static void finish(struct request *q, int fd)
-{
-	if (fd < 0)
-		reply_errno(q, -fd);
-	else
-		reply_fd(q, fd, q->open_flags & O_CLOEXEC);
-}
-
-/* /dev/tty is whoever opens it: not in the baseline, the device is opened that the target has as its
- * controlling terminal. (Other terminals don't become its own when they are opened for it; programs ask
- * for that by ioctl.) CONTINUE would let it put any other path in the place of this one. */
-static int open_own_terminal(const struct request *q)
-{
-	dev_t tty = task_terminal(q->tid);
-	const uint64_t not_ours = O_CREAT | O_EXCL | O_NOFOLLOW | O_TRUNC;
-	uint64_t flags = (q->open_flags & ~not_ours) | O_CLOEXEC | O_NOCTTY;
-	struct stat st;
-	char name[32];
-	int fd;
-
-	if (major(tty) >= 136 && major(tty) <= 143)
-		snprintf(name, sizeof(name), "/dev/pts/%u", (major(tty) - 136) * 256 + minor(tty));
-	else if (major(tty) == 4 && minor(tty) < 64)
-		snprintf(name, sizeof(name), "/dev/tty%u", minor(tty));
-	else
-		return -ENXIO;
-	fd = sys_openat2(AT_FDCWD, name, flags, 0, RESOLVE_NO_SYMLINKS);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != tty)) {
-		close(fd);
-		return -ENXIO;
-	}
-	return fd < 0 ? -ENXIO : fd;
-}
-
-static void perform_open(struct request *q)
-{
-	int fd = STALE;
-
-	if (q->is_open) {
-		finish(q, take_fd(&q->at[0].obj));
-		return;
-	}
-	if (q->at[0].obj >= 0 && S_ISCHR(q->at[0].st.st_mode) && q->at[0].st.st_rdev == makedev(5, 0)) {
-		finish(q, open_own_terminal(q));
-		return;
-	}
-	/* Natively the lack of a descriptor comes before any effect, and before any wait. */
-	if ((q->slow || (q->open_flags & (O_CREAT | O_TRUNC | TMPFILE_BIT))) && task_fds_exhausted(q->tid)) {
-		reply_errno(q, EMFILE);
-		return;
-	}
-	if ((q->open_flags & TMPFILE_BIT)) {
-		fd = request_take_umask(q);
-		finish(q, fd < 0 ? fd : open_object(q, false));
-		return;
-	}
-	for (unsigned race = 0; race < MAX_RACES; race++) {
-		int r;
-
-		if (q->at[0].obj < 0) {
-			fd = create_object(q);
-			if (fd != -EEXIST || (q->open_flags & O_EXCL))
-				break;
-		} else if (q->slow) {
-			r = check_sticky(q);
-			if (r < 0) {
-				reply_errno(q, -r);
-				return;
-			}
-			block_open(q, q->open_flags);
-			return;
-		} else {
-			fd = check_sticky(q);
-			if (fd == 0)
-				fd = open_object(q, false);
-			if (fd != STALE)
-				break;
-		}
-		r = start_over(q);
-		if (r < 0) {
-			fd = r;
-			break;
-		}
-		if (q->slow) {
-			/* It has become something that may block, on a thread that must not. */
-			fd = -EINTR;
-			break;
-		}
-	}
-	finish(q, fd == STALE ? -EACCES : fd);
 }

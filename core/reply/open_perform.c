@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Opens that the supervisor does.
+ *
+ * What exists is opened through the pinned object (/proc/self/fd/N), so that what was judged is what is
+ * handed over; what does not exist is created in the pinned parent with O_EXCL, and if somebody else was
+ * faster, everything is judged anew. O_NOFOLLOW stays visible in F_GETFL, so an open that has it goes by
+ * parent and name and the descriptor is compared.
+ */
+#include "core/reply/open_impl.h"
+
+#include "core/cleanup.h"
+#include "core/reply/block.h"
+#include "core/reply/reply.h"
+
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+#define STALE (-ESTALE - 4096) /* the name means something else by now; no errno of the kernel */
+#define MAX_RACES 16 /* creations that others were faster at */
+
+static bool same_object(int fd, const struct stat *st)
+{
+	struct stat now;
+
+	return fstat(fd, &now) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+}
+
+/* Open the pinned object itself. STALE: the name means something else by now. */
+static int open_object(const struct request *q, bool nonblock)
+{
+	const struct resolved *at = &q->at[0];
+	uint64_t not_ours = q->open_flags & TMPFILE_BIT ? O_CREAT : O_CREAT | O_EXCL;
+	uint64_t flags = (q->open_flags & ~not_ours) | O_CLOEXEC | O_NOCTTY;
+	char link[16];
+	int fd;
+
+	if (nonblock)
+		flags |= O_NONBLOCK;
+	if ((flags & O_NOFOLLOW) && at->parent >= 0) {
+		/* Only where the object's kind makes opening it harmless; O_TRUNC must not hit another. */
+		if (!S_ISREG(at->st.st_mode) && !S_ISDIR(at->st.st_mode))
+			flags &= ~(uint64_t)O_NOFOLLOW;
+		else if (flags & O_TRUNC)
+			flags &= ~(uint64_t)O_NOFOLLOW;
+	} else if ((flags & O_NOFOLLOW) && S_ISDIR(at->st.st_mode)) {
+		fd = sys_openat2(at->obj, ".", flags, 0, 0);
+		if (fd != -EACCES)
+			return fd;
+		flags &= ~(uint64_t)O_NOFOLLOW;
+	} else {
+		flags &= ~(uint64_t)O_NOFOLLOW;
+	}
+	if (flags & O_NOFOLLOW) {
+		fd = sys_openat2(at->parent, at->last, flags, 0, RESOLVE_NO_SYMLINKS);
+		if (fd >= 0 && !same_object(fd, &at->st)) {
+			close(fd);
+			return STALE;
+		}
+		return fd == -ELOOP ? STALE : fd;
+	}
+	snprintf(link, sizeof(link), "%d", at->obj);
+	return sys_openat2(resolve_fds(), link, flags, q->open_flags & TMPFILE_BIT ? q->open_mode : 0, 0);
+}
+
+/* In a sticky directory that others may write, O_CREAT on what exists has rules of its own
+ * (fs.protected_regular, fs.protected_fifos): the kernel applies them by the name. */
+static int check_sticky(const struct request *q)
+{
+	const struct resolved *at = &q->at[0];
+	struct stat dir;
+	int fd;
+
+	if (!(q->open_flags & O_CREAT) || at->parent < 0 || fstat(at->parent, &dir) < 0 ||
+	    !(dir.st_mode & S_ISVTX) || !(dir.st_mode & (S_IWOTH | S_IWGRP)) || S_ISDIR(at->st.st_mode))
+		return 0;
+	/* Asked with the mode that opens least; of a FIFO only without waiting. O_CREAT can't create: the
+	 * file system would have to lose the object first, and then the flags below make nothing but an
+	 * error of it. */
+	if (at->st.st_uid == dir.st_uid || at->st.st_uid == (uid_t)syscall(SYS_setfsuid, -1))
+		return 0;
+	fd = open("/proc/sys/fs/protected_regular", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		char level = '0';
+		ssize_t n = read(fd, &level, 1);
+
+		close(fd);
+		if (n == 1 && ((dir.st_mode & S_IWOTH && level >= '1') || (dir.st_mode & S_IWGRP && level >= '2')))
+			return -EACCES;
+	}
+	return 0;
+}
+
+/* Create in the pinned parent. -EEXIST: somebody else did. */
+static int create_object(const struct request *q)
+{
+	const struct resolved *at = &q->at[0];
+	uint64_t flags = q->open_flags | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY;
+	int r = request_take_umask(q);
+
+	if (r < 0)
+		return r;
+	return sys_openat2(at->parent, at->last, flags, q->open_mode, RESOLVE_NO_SYMLINKS);
+}
+
+/* The object is another than the one that was judged: resolve and judge again. 0: go on. */
+static int start_over(struct request *q)
+{
+	resolved_done(&q->at[0]);
+	{
+		bool acts = q->acts_as_target;
+		int r;
+
+		/* This thread acts as the target already. */
+		q->acts_as_target = false;
+		r = open_look(q);
+		q->acts_as_target = acts;
+		if (r < 0)
+			return r;
+	}
+	if (q->at[0].obj >= 0 && S_ISLNK(q->at[0].st.st_mode))
+		return -ELOOP;
+	if (q->at[0].obj >= 0 && (q->open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
+	open_state_needs(q);
+	request_judge(q);
+	/* A question would have to be asked about the new object: no longer possible here. */
+	if (q->verdict.action != ACTION_ALLOW) {
+		request_observe(q, false, BY_RULE, REPLY_ERRNO, q->verdict.err ? q->verdict.err : EACCES, NULL);
+		return -(q->verdict.err ? q->verdict.err : EACCES);
+	}
+	return 0;
+}
+
+static void finish(struct request *q, int fd)
+{
+	if (fd < 0)
+		reply_errno(q, -fd);
+	else
+		reply_fd(q, fd, q->open_flags & O_CLOEXEC);
+}
+
+/* /dev/tty is whoever opens it: not in the baseline, the device is opened that the target has as its
+ * controlling terminal. (Other terminals don't become its own when they are opened for it; programs ask
+ * for that by ioctl.) CONTINUE would let it put any other path in the place of this one. */
+static int open_own_terminal(const struct request *q)
+{
+	dev_t tty = task_terminal(q->tid);
+	const uint64_t not_ours = O_CREAT | O_EXCL | O_NOFOLLOW | O_TRUNC;
+	uint64_t flags = (q->open_flags & ~not_ours) | O_CLOEXEC | O_NOCTTY;
+	struct stat st;
+	char name[32];
+	int fd;
+
+	if (major(tty) >= 136 && major(tty) <= 143)
+		snprintf(name, sizeof(name), "/dev/pts/%u", (major(tty) - 136) * 256 + minor(tty));
+	else if (major(tty) == 4 && minor(tty) < 64)
+		snprintf(name, sizeof(name), "/dev/tty%u", minor(tty));
+	else
+		return -ENXIO;
+	fd = sys_openat2(AT_FDCWD, name, flags, 0, RESOLVE_NO_SYMLINKS);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != tty)) {
+		close(fd);
+		return -ENXIO;
+	}
+	return fd < 0 ? -ENXIO : fd;
+}
+
+void open_perform(struct request *q)
+{
+	int fd = STALE;
+
+	if (q->is_open) {
+		finish(q, take_fd(&q->at[0].obj));
+		return;
+	}
+	if (q->at[0].obj >= 0 && S_ISCHR(q->at[0].st.st_mode) && q->at[0].st.st_rdev == makedev(5, 0)) {
+		finish(q, open_own_terminal(q));
+		return;
+	}
+	/* Natively the lack of a descriptor comes before any effect, and before any wait. */
+	if ((q->slow || (q->open_flags & (O_CREAT | O_TRUNC | TMPFILE_BIT))) && task_fds_exhausted(q->tid)) {
+		reply_errno(q, EMFILE);
+		return;
+	}
+	if ((q->open_flags & TMPFILE_BIT)) {
+		fd = request_take_umask(q);
+		finish(q, fd < 0 ? fd : open_object(q, false));
+		return;
+	}
+	for (unsigned race = 0; race < MAX_RACES; race++) {
+		int r;
+
+		if (q->at[0].obj < 0) {
+			fd = create_object(q);
+			if (fd != -EEXIST || (q->open_flags & O_EXCL))
+				break;
+		} else if (q->slow) {
+			r = check_sticky(q);
+			if (r < 0) {
+				reply_errno(q, -r);
+				return;
+			}
+			block_open(q, q->open_flags);
+			return;
+		} else {
+			fd = check_sticky(q);
+			if (fd == 0)
+				fd = open_object(q, false);
+			if (fd != STALE)
+				break;
+		}
+		r = start_over(q);
+		if (r < 0) {
+			fd = r;
+			break;
+		}
+		if (q->slow) {
+			/* It has become something that may block, on a thread that must not. */
+			fd = -EINTR;
+			break;
+		}
+	}
+	finish(q, fd == STALE ? -EACCES : fd);
+}
