@@ -146,12 +146,13 @@ static void promote(struct monitor *m)
 static void watch_owner(struct monitor *m)
 {
 	uint32_t word = camp_look(&m->pool->workers[m->owner]->camp);
+	bool looked_twice = m->suspects;
 
 	m->short_of = m->suspects = false;
 	m->hot = true;
 	if (word != m->word) {
 		note_word(m, word);
-		m->suspects = camp_role(word) == CAMP_BUSY;
+		m->suspects = !looked_twice && camp_role(word) == CAMP_BUSY;
 		return;
 	}
 	m->quiet++;
