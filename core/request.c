@@ -4,21 +4,13 @@
 #include "core/request.h"
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/reply/reply.h"
 #include "core/sys.h"
 #include "core/target/creds.h"
 #include "core/target/memory.h"
 
 #include <stdio.h>
-#include <time.h>
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 void request_init(struct request *q, struct supervisor *sup, const struct seccomp_notif *notif)
 {
@@ -51,7 +43,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->perform = NULL;
 	q->boundable = q->must_be_file = false;
 	q->acts_as_target = false;
-	q->began_ns = sup->wants_allowed ? now_ns() : 0;
+	q->began_ns = sup->wants_allowed ? clock_ns(CLOCK_MONOTONIC) : 0;
 }
 
 void request_done(struct request *q)

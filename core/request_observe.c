@@ -9,28 +9,20 @@
 #include "core/request.h"
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/sys.h"
 #include "policy/syscall_numbers.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define NAME_BYTES (PATH_MAX + NAME_MAX + 2)
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static struct access_event event_of(const struct request *q, enum op op)
 {
 	return (struct access_event){
 		.pid = q->tid, .tid = q->tid, .call = q->call->name, .op = op,
 		.address = q->address[0] ? q->address : NULL, .flags = (uint32_t)q->open_flags, .exists = -1,
-		.dur_ns = q->began_ns ? now_ns() - q->began_ns : 0,
+		.dur_ns = q->began_ns ? clock_ns(CLOCK_MONOTONIC) - q->began_ns : 0,
 	};
 }
 

@@ -3,25 +3,18 @@
  */
 #include "core/resolve/cache.h"
 
+#include "core/clock.h"
+
 #include <sodium/crypto_shorthash.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #define SETTLE_NS 5000000u
 #define EPOCH_NS 8000000000u
 
 static_assert(crypto_shorthash_siphashx24_KEYBYTES == 16, "the key of struct cache");
-
-static uint64_t coarse_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 struct cache *cache_new(void)
 {
@@ -86,14 +79,14 @@ bool cache_key(struct cache *c, enum op op, const struct cache_base *base, const
 	memcpy(&k.a, out, 8);
 	memcpy(&k.b, out + 8, 8);
 	k.a |= 1; /* an empty slot matches nothing */
-	k.stamp = stamp(c, coarse_ns());
+	k.stamp = stamp(c, clock_ns(CLOCK_MONOTONIC_COARSE));
 	*ret = k;
 	return true;
 }
 
 bool cache_is_settled(struct cache *c, const struct cache_key *k, uint64_t longer_ns)
 {
-	return k->a && coarse_ns() >= atomic_load_explicit(&c->settled_ns, memory_order_relaxed) + longer_ns;
+	return k->a && clock_ns(CLOCK_MONOTONIC_COARSE) >= atomic_load_explicit(&c->settled_ns, memory_order_relaxed) + longer_ns;
 }
 
 bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,
@@ -144,6 +137,6 @@ void cache_learn(struct cache *c, const struct cache_key *k)
 void cache_invalidate(struct cache *c, bool pending)
 {
 	if (pending)
-		atomic_store_explicit(&c->settled_ns, coarse_ns() + SETTLE_NS, memory_order_relaxed);
+		atomic_store_explicit(&c->settled_ns, clock_ns(CLOCK_MONOTONIC_COARSE) + SETTLE_NS, memory_order_relaxed);
 	atomic_fetch_add_explicit(&c->generation, 1, memory_order_release);
 }

@@ -6,19 +6,19 @@
  * Of tasks that ask often /proc/TID/mem is kept open, whose pread costs two thirds. It is bound to the memory that
  * the task had when it was opened: after an execution it reads nothing or, where another process had that memory
  * too (vfork, a thread whose number was given to a new task), something old. So the eras of tasks are counted, and
- * what was not used for a moment is not used any more. And what it reads is a hint: whoever acts on it for the task reads
- * it once more (request_confirm_path).
+ * what was not used for a moment is not used any more. And what it reads is a hint: whoever acts on it for the task
+ * reads it once more (request_confirm_path).
  */
 #include "core/target/memory.h"
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/sys.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #define PAGE 4096u
 /* Most paths are short: one small read first, the rest of the page only if there is no NUL in it. */
@@ -81,20 +81,12 @@ static ssize_t read_mem_file(pid_t tid, uint64_t addr, void *buf, size_t len)
 	return fd < 0 ? fd : CALL(pread(fd, buf, len, (off_t)addr));
 }
 
-static uint64_t coarse_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* TID's, if it asks often. */
 static struct kept *find_kept(pid_t tid)
 {
 	struct kept *k = &kept[(unsigned)tid % KEPT];
 	unsigned era = era_of(tid);
-	uint64_t now = coarse_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC_COARSE);
 
 	if (k->tid != tid || k->era != era || now - k->used_ns > FRESH_NS) {
 		forget(k);
