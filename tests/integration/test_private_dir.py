@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a killed run leaves in the directory for temporary files goes at the end of another run, and nothing else does."""
+"""What a killed run leaves in the directory for temporary files goes at the end of another run, and nothing else."""
 
 import contextlib
 import fcntl

@@ -20,7 +20,8 @@ tool.stamp: prog
 """
 FILES = {
     "Makefile": MAKEFILE,
-    "a.c": '#include "inc/a.h"\n#include <stdio.h>\nint f(void);\nint main(void) { printf("%d\\n", f() - X); return 0; }\n',
+    "a.c": '#include "inc/a.h"\n#include <stdio.h>\nint f(void);\n'
+           'int main(void) { printf("%d\\n", f() - X); return 0; }\n',
     "inc/a.h": "#define X 3\n",
     "b.c": "int f(void) { return 7; }\n",
 }
