@@ -57,7 +57,7 @@ def need_program(name):
 class Build(Benchmark):
     unit = "s"
     # With bare only one way to reply; Landlock's launcher grants what the policy `build` does.
-    ways = ["native", "landlock", "bare", "bare-look"] + SLUICE_NAMES + OTHER_NAMES
+    ways = ["native", "landlock", "bare", "bare-look", "bare-landlock"] + SLUICE_NAMES + OTHER_NAMES
     bases = ("native", "bare", "landlock")
     rounds, guess_s = 5, 20.0
     spec = Spec("build")

@@ -8,7 +8,7 @@ import resource
 from suite.measure import Broken, Spinners, printed_ns, timed, timed_by_hyperfine
 from suite.ways import OTHER_NAMES, SLUICE_NAMES, WAYS, Absent, Spec
 
-ALL_WAYS = ["native", "landlock", "bare"] + SLUICE_NAMES + OTHER_NAMES
+ALL_WAYS = ["native", "landlock", "bare", "bare-landlock"] + SLUICE_NAMES + OTHER_NAMES
 
 
 class Benchmark:

@@ -45,15 +45,19 @@ def _native(place, spec, cwd):
 
 
 def _bare(place, spec, cwd):
-    return [place.program("bare"), "-t", spec.calls, "--"]
+    return [place.program("bare"), "-s", place.stats, "-t", spec.calls, "--"]
 
 
 def _bare_look(place, spec, cwd):
-    return [place.program("bare"), "-t", spec.calls + ",look", "--"]
+    return [place.program("bare"), "-s", place.stats, "-t", spec.calls + ",look", "--"]
+
+
+def _bare_landlock(place, spec, cwd):
+    return _bare(place, spec, cwd) + _landlock(place, spec, cwd)
 
 
 def _bare_emulating(form):
-    return lambda place, spec, cwd: [place.program("bare"), "-t", "open", "-e", form, "--"]
+    return lambda place, spec, cwd: [place.program("bare"), "-s", place.stats, "-t", "open", "-e", form, "--"]
 
 
 def _policy_with_options(place, spec):
@@ -159,6 +163,7 @@ OWN = [
     Way("native", "nothing in between", _native),
     Way("bare", "a bare supervisor: RECV, read, ID_VALID, CONTINUE; it decides nothing", _bare),
     Way("bare-look", "the same, of looks at names (stat, access, readlink) too", _bare_look),
+    Way("bare-landlock", "bare, its command under the Landlock rules of `landlock`", _bare_landlock),
     Way("bare-addfd", "a bare supervisor that opens: ADDFD, then SEND", _bare_emulating("two-step")),
     Way("bare-addfd-send", "a bare supervisor that opens: ADDFD with FLAG_SEND", _bare_emulating("send")),
     Way("landlock", "ten lines that apply the same Landlock rules, no supervisor", _landlock),

@@ -218,7 +218,7 @@ class Goals(BenchCase):
     def verdicts(self, r):
         from suite import table
 
-        return {what: verdict for what, measured, _, verdict in table.goals(r) if measured}
+        return {what: verdict for what, measured, *_, verdict in table.goals(r) if measured}
 
     def with_ratio(self, low, median, high, **more):
         r = result(**more)
@@ -240,6 +240,20 @@ class Goals(BenchCase):
         self.assertEqual(self.verdicts(r), {what: "not shown: noisy"})
 
     @case
+    def beside_a_goal_stands_what_the_bare_mechanism_has(self):
+        from suite import table
+
+        r = self.with_ratio(1.11, 1.2, 1.3)
+        floors = lambda: {what: floor for what, _, _, floor, _ in table.goals(r) if floor}
+        self.assertEqual(floors(), {})
+        r["benchmarks"]["open"]["ratios"]["bare-landlock"] = {"bare": {"median": 1.125, "low": 1.1, "high": 1.15}}
+        self.assertEqual(floors(), {"open, trapped, against bare": "1.125 [1.100, 1.150] bare-landlock"})
+        used = {"user_s": 1.0, "sys_s": 1.0, "value": 1.0, "round": 0}
+        r["benchmarks"]["git"] = {"unit": "s", "ways": {"sluice": {"samples": [dict(used, supervisor_s=0.1)]},
+                                                        "bare": {"samples": [dict(used, supervisor_s=0.05)]}}}
+        self.assertEqual(floors()["supervisor's own CPU in a git build"], "2.50 % bare")
+
+    @case
     def a_goal_that_was_not_measured_is_named(self):
         from suite import table
 
@@ -254,9 +268,12 @@ class Goals(BenchCase):
     def every_goal_has_a_benchmark_that_measures_it(self):
         from suite import registry, result as results, table
 
-        for what, name, way, base, _ in table.RATIOS:
+        for what, name, way, base, _, floor in table.RATIOS:
             b = registry.NAMES[name]
             self.assertIn(way, b.ways, what)
+            if floor:
+                self.assertIn(floor, b.ways, what)
+                self.assertIn(base, b.bases, what)
             for wanted in [base] if base else ["bare-addfd", "bare-addfd-send"]:
                 self.assertIn(wanted, b.ways, what)
                 self.assertIn(wanted, [results.base_of(way, x) for x in b.bases], what)
@@ -429,6 +446,12 @@ class Runs(BenchCase):
         for options in ([], ["-t", "open,exec"], ["-e", "two-step"], ["-e", "send"]):
             r = self.native(bare, *options, "--", "sh", "-c", script)
             self.assertEqual((r.status, r.out, r.err), (native.status, native.out, native.err), options)
+        stats = os.path.join(self.dir, "stats")
+        self.assert_status(self.native(bare, "-s", stats, "--", "cat", os.path.join(self.dir, "in")), 0)
+        with open(stats, encoding="utf-8") as f:
+            used = json.load(f)
+        self.assertGreater(used["notifications"], 1)
+        self.assertGreater(used["supervisor_user_us"] + used["supervisor_system_us"], 0)
 
     @case
     def list_shows_sets_benchmarks_and_ways(self):
