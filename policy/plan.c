@@ -159,15 +159,17 @@ uint64_t grant_list_rights(const struct grant_list *l, const char *path, size_t 
  * nothing more is allowed by that, but an open is over at the first grant that it meets. */
 static int repeat_grants(struct planner *p)
 {
+	const size_t n_upper = p->upper.n;
 	int r = 0;
 
 	grant_list_settle(&p->baseline, SETTLE_REPEAT);
 	for (size_t i = 0; i < p->baseline.n && r == 0; i++) {
 		const struct grant *g = &p->baseline.items[i];
 		const struct node_info node = {.kind = NODE_DIR, .dev = g->dev, .ino = g->ino};
+		const struct grant_list upper = {p->upper.items, n_upper, n_upper};
 
 		if (g->is_dir && g->rights & LL_TRUNCATE)
-			r = grant_add(&p->upper, g->path, grant_list_rights(&p->upper, g->path, g->len), &node);
+			r = grant_add(&p->upper, g->path, grant_list_rights(&upper, g->path, g->len), &node);
 	}
 	grant_list_settle(&p->upper, SETTLE_REPEAT);
 	return r;

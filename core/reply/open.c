@@ -142,32 +142,55 @@ int open_look(struct request *q)
 	return 0;
 }
 
+/* The leading "." and ".." of PATH (a compiler's "./stdio.h", "../include/x.h"), from the directory of canonical NAME,
+ * which ends in a slash and whose length *N they change. What is left of PATH. */
+static const char *walk_dots(const char *path, const char *name, size_t *n)
+{
+	for (;;) {
+		if (strncmp(path, "../", 3) == 0) {
+			path += 3;
+			*n -= *n > 1;
+			while (name[*n - 1] != '/')
+				(*n)--;
+		} else if (strncmp(path, "./", 2) == 0) {
+			path += 2;
+		} else {
+			return path;
+		}
+		path += strspn(path, "/");
+	}
+}
+
 /* The canonical name that path[0] would have if it were there: no link is on the way, as far as there is
  * one. Its length, or 0. */
 static size_t missing_name(const struct request *q, char *name, size_t size)
 {
-	const struct path_arg *p = &q->path[0];
+	const char *path = q->path[0].bytes;
 	_cleanup_close_ int base = -EBADF;
+	size_t n = 0, left;
 	char link[32];
-	ssize_t n = 0;
+	ssize_t r;
 
-	if (p->bytes[0] != '/') {
-		base = task_open_dir(q->tid, p->dirfd);
+	if (path[0] != '/') {
+		base = task_open_dir(q->tid, q->path[0].dirfd);
 		if (base < 0)
 			return 0;
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", base);
-		n = readlink(link, name, size - 1);
-		if (n <= 0 || name[0] != '/')
+		r = readlink(link, name, size - 1);
+		if (r <= 0 || name[0] != '/')
 			return 0;
+		n = (size_t)r;
 		if (n > 1)
 			name[n++] = '/';
+		path = walk_dots(path, name, &n);
 	}
-	if ((size_t)n + p->len >= size)
+	left = strlen(path);
+	if (n + left >= size)
 		return 0;
-	memcpy(name + n, p->bytes, p->len + 1);
-	n += (ssize_t)p->len;
-	return resolve_is_clean(name, (size_t)n) &&
-	       sys_openat2(AT_FDCWD, name, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS) == -ENOENT ? (size_t)n : 0;
+	memcpy(name + n, path, left + 1);
+	n += left;
+	return resolve_is_clean(name, n) &&
+	       sys_openat2(AT_FDCWD, name, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS) == -ENOENT ? n : 0;
 }
 
 /* A missing file where everything may be read: whatever file or directory appears there, CONTINUE stays

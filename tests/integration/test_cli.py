@@ -237,6 +237,25 @@ class Run(SluiceCase):
             self.assertGreaterEqual(numbers["cache_hits"], 9)
 
     @case
+    def what_is_missing_is_known_to_be_however_a_compiler_writes_it(self):
+        """For "#include <stdio.h>" it looks for ./stdio.h first, which must not cost more than to find it."""
+        os.mkdir(os.path.join(self.dir, "here"))
+        stats, counts = os.path.join(self.root, "stats"), {}
+        around = "../" * 20 + self.dir.lstrip("/")
+        for name in ("no", "./no", "./no/such", "../no", ".././no", around + "/no", around + "/./no", "here/../no"):
+            r = self.sluice("sh", "-c", "cd here; sleep 0.1; for i in %s; do read x <%s; done; exit 3"
+                            % (" ".join(map(str, range(100))), name), options=["--stats", stats])
+            self.assert_status(r, 3)
+            self.assertEqual(r.err.count("o such file"), 100, r.err[:300])
+            with open(stats, encoding="utf-8") as f:
+                counts[name] = json.load(f)
+        if LAYERS == "auto" and counts["no"]["continued"] > 0:
+            misses = {name: c["cache_misses"] for name, c in counts.items()}
+            known = [n for n, m in misses.items() if m < misses["no"] + 20]
+            # What is behind a name that may be a link is not told from the names alone.
+            self.assertEqual(known, [n for n in misses if not n.endswith(("w/./no", "here/../no"))], misses)
+
+    @case
     def a_full_disk_does_not_stop_the_command(self):
         r = self.run_open("echo done", "--record", "/dev/full")
         self.assert_status(r, 0)
