@@ -5,9 +5,9 @@
  * Hot, it looks at the owner's word every tick, a load and a compare. When the word has not changed, either
  * nobody calls or the owner hangs with one caller: in both cases the next caller is the next thing of
  * interest, and it sleeps in the ring until the listener is readable. So an idle run costs no wake-ups, and
- * a busy one some 250 to 500 a second (each costs some 20 us of a virtual CPU): one every 4 ms, and a second 0.2 ms
- * after one that found the owner busy. Five thousand for a while after an owner hung in the kernel, when there is
- * reason to expect the next.
+ * a busy one some 60 to 120 a second (each costs 20 to 60 us of a virtual CPU): one every 16 ms, and a second 0.2 ms
+ * after one that found the owner busy. So the first owner to hang holds up the others for 16 ms at most; then there is
+ * reason to expect the next, and for a quarter of a second it ticks every 0.2 ms.
  *
  * It never touches a target, so it can't be made to hang by one.
  */
@@ -22,9 +22,9 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#define TICK_NS 4000000ll
+#define TICK_NS 16000000ll
 #define TICK_TROUBLE_NS 200000ll
-#define TROUBLE_NS 1000000000ull /* so long after a promotion over an owner that hung */
+#define TROUBLE_NS 250000000ull /* so long after a promotion over an owner that hung */
 #define TICK_SHORT_NS 5000000ll  /* no worker left to promote, or a thread could not be made */
 #define QUIET_TICKS 2u
 #define BUSY_NS 150000u          /* what is shorter is no reason to promote */
