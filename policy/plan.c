@@ -97,21 +97,7 @@ static int compare_grants(const void *x, const void *y)
 	return path_order(a->path, a->len, b->path, b->len);
 }
 
-static uint64_t strict_rights(const struct grant *g)
-{
-	return g->rights & ~g->loose;
-}
-
-/* What B gives is given to A as well. */
-static void grant_join(struct grant *a, const struct grant *b)
-{
-	uint64_t strict = strict_rights(a) | strict_rights(b);
-
-	a->rights |= b->rights;
-	a->loose = a->rights & ~strict;
-}
-
-void grant_list_settle(struct grant_list *l, enum settle settle)
+void grant_list_settle(struct grant_list *l)
 {
 	size_t kept = 0;
 
@@ -123,7 +109,10 @@ void grant_list_settle(struct grant_list *l, enum settle settle)
 		uint64_t above = 0;
 
 		if (kept && strcmp(l->items[kept - 1].path, g->path) == 0) {
-			grant_join(&l->items[kept - 1], g);
+			l->items[kept - 1].loose = (l->items[kept - 1].loose | g->loose) &
+						   ~(l->items[kept - 1].rights & ~l->items[kept - 1].loose) &
+						   ~(g->rights & ~g->loose);
+			l->items[kept - 1].rights |= g->rights;
 			free(g->path);
 			continue;
 		}
@@ -133,9 +122,7 @@ void grant_list_settle(struct grant_list *l, enum settle settle)
 		for (int a = parent; a >= 0; a = l->items[a].parent)
 			above |= l->items[a].rights;
 		g->parent = parent;
-		if (settle == SETTLE_REPEAT && parent >= 0)
-			grant_join(g, &l->items[parent]);
-		if (settle == SETTLE_ONCE && !(g->rights & ~above)) {
+		if (!(g->rights & ~above)) {
 			free(g->path);
 			continue;
 		}
@@ -154,27 +141,6 @@ uint64_t grant_list_rights(const struct grant_list *l, const char *path, size_t 
 	return rights;
 }
 
-/* Landlock looks upwards from a file until no right is missing by either list, and an open asks for TRUNCATE too,
- * whatever its flags. So each grant says again what those above it give, and the bound says it in the same places:
- * nothing more is allowed by that, but an open is over at the first grant that it meets. */
-static int repeat_grants(struct planner *p)
-{
-	const size_t n_upper = p->upper.n;
-	int r = 0;
-
-	grant_list_settle(&p->baseline, SETTLE_REPEAT);
-	for (size_t i = 0; i < p->baseline.n && r == 0; i++) {
-		const struct grant *g = &p->baseline.items[i];
-		const struct node_info node = {.kind = NODE_DIR, .dev = g->dev, .ino = g->ino};
-		const struct grant_list upper = {p->upper.items, n_upper, n_upper};
-
-		if (g->is_dir && g->rights & LL_TRUNCATE)
-			r = grant_add(&p->upper, g->path, grant_list_rights(&upper, g->path, g->len), &node);
-	}
-	grant_list_settle(&p->upper, SETTLE_REPEAT);
-	return r;
-}
-
 static int plan_all(struct planner *p)
 {
 	int r = planner_names(p);
@@ -183,8 +149,6 @@ static int plan_all(struct planner *p)
 		r = planner_baseline(p);
 	if (r == 0)
 		r = planner_upper(p);
-	if (r == 0)
-		r = repeat_grants(p);
 	if (r == 0)
 		r = planner_traps(p);
 	/* The lists become the plan's own before the rows are made: those ask the plan. */

@@ -170,6 +170,6 @@ int planner_upper(struct planner *p)
 		else if (r == 0)
 			r = add_ancestor(p, g->path, g->len, rights & ~LL_IOCTL_DEV);
 	}
-	grant_list_settle(&p->upper, SETTLE_ONCE);
+	grant_list_settle(&p->upper);
 	return r;
 }

@@ -443,6 +443,6 @@ int planner_baseline(struct planner *p)
 	r = visit(p, &root, &node);
 	if (r < 0)
 		return r;
-	grant_list_settle(&p->baseline, SETTLE_ONCE);
+	grant_list_settle(&p->baseline);
 	return grant_refer(p);
 }

@@ -143,10 +143,8 @@ void plan_lines_free(struct plan_line *lines, size_t n);
 /* plan.c */
 int planner_lookup(struct planner *p, const char *path, struct node_info *ret);
 int grant_add(struct grant_list *l, const char *path, uint64_t rights, const struct node_info *node);
-/* Sort, join equal paths, set parents. A grant that gives no more than those above it is dropped, or each says
- * again what those above it give. */
-enum settle { SETTLE_ONCE, SETTLE_REPEAT };
-void grant_list_settle(struct grant_list *l, enum settle settle);
+/* Sort, join equal paths, set parents, drop what an ancestor grants already. */
+void grant_list_settle(struct grant_list *l);
 /* All rights that the grants of L give on PATH (a directory, or a file by its own identity). */
 uint64_t grant_list_rights(const struct grant_list *l, const char *path, size_t len);
 void *plan_grow(void *items, size_t n, size_t *cap, size_t size);

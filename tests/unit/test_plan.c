@@ -107,43 +107,6 @@ static void grants_child_by_child_around_a_hole(void **state)
 	world_end(&w);
 }
 
-static const struct grant *grant_at(const struct grant *grants, size_t n, const char *path)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(grants[i].path, path) == 0)
-			return &grants[i];
-	return NULL;
-}
-
-/* Landlock need not look further up than to where the first grant on the way is. */
-static void says_again_in_a_writable_place_what_is_granted_above_it(void **state)
-{
-	const uint64_t read = LL_READ_FILE | LL_TRUNCATE;
-	struct world w = world(HOME_TREE, "allow rx /\nallow rw $PWD/src $PWD/.git\nreport none", 7);
-	const struct plan *plan = w.plan;
-	const struct grant *src = grant_at(plan->baseline, plan->n_baseline, "/home/u/proj/src"),
-			   *bound = grant_at(plan->upper, plan->n_upper, "/home/u/proj/src"),
-			   *root = grant_at(plan->baseline, plan->n_baseline, "/");
-
-	(void)state;
-	assert_true(src && bound && root);
-	assert_int_equal(root->rights & read, LL_READ_FILE);
-	assert_int_equal(src->rights & read, read);
-	assert_int_equal(bound->rights & src->rights, src->rights);
-	world_end(&w);
-	/* Around a hole, the bound's own grant is the directory's: it is said again beneath it. */
-	w = world(HOME_TREE, "allow all $PWD\ndeny w $PWD/.git/hooks\nreport none", 7);
-	plan = w.plan;
-	bound = grant_at(plan->upper, plan->n_upper, "/home/u/proj/src");
-	assert_true(bound && (bound->rights & read) == read);
-	/* And nothing is where nothing was. */
-	assert_null(grant_at(plan->upper, plan->n_upper, "/home/u/.ssh"));
-	for (size_t i = 0; i < plan->n_upper; i++)
-		if (strcmp(plan->upper[i].path, "/proc") != 0)
-			assert_true(tree_beneath("/home/u/proj", plan->upper[i].path));
-	world_end(&w);
-}
-
 static void takes_names_from_a_directory_where_any_operation_differs(void **state)
 {
 	struct world w = world(HOME_TREE, "allow all $PWD\ndeny meta $PWD/src\nreport none", 7);
@@ -715,7 +678,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grants_a_tree_without_holes_whole),
 		cmocka_unit_test(grants_child_by_child_around_a_hole),
-		cmocka_unit_test(says_again_in_a_writable_place_what_is_granted_above_it),
 		cmocka_unit_test(takes_names_from_a_directory_where_any_operation_differs),
 		cmocka_unit_test(treats_a_missing_hole_as_a_hole_in_its_parent),
 		cmocka_unit_test(grants_nothing_beneath_a_floating_pattern),
