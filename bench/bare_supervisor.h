@@ -13,7 +13,7 @@ struct bare_call {
 	unsigned path_arg; /* which argument points to the path */
 };
 
-/* The calls of a comma-separated list of "open" and "exec", at most MAX. How many, or -EINVAL. */
+/* The calls of a comma-separated list of "open", "exec" and "look", at most MAX. How many, or -EINVAL. */
 int bare_calls(const char *names, struct bare_call *ret_calls, size_t max);
 
 /* A child under the filter that runs ARGV once bare_serve() is there. 0 or -errno. */

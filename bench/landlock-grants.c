@@ -5,6 +5,7 @@
 #include "core/features.h"
 #include "core/launch/landlock.h"
 #include "core/run.h"
+#include "core/target/creds.h"
 
 #include <stdio.h>
 
@@ -18,7 +19,8 @@ int main(int argc, char **argv)
 	const char *const protect[] = {NULL};
 	const char *policies[] = {argc > 1 ? argv[1] : NULL};
 	struct policy_options options = {.policies = policies, .n_policies = 1};
-	struct plan_caps caps = {.landlock_abi = landlock_abi(), .supervisor = true, .ptrace_exec = true};
+	struct plan_caps caps = {.landlock_abi = landlock_abi(), .supervisor = true, .ptrace_exec = true,
+				 .privileged = creds_privileged()};
 	struct policy_error error = {0};
 	struct policy *policy;
 	struct plan *plan;

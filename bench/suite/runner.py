@@ -32,12 +32,12 @@ class Context:
         self.tree = None
 
     def read_stats(self):
-        """The counters of the last run of sluice; Broken if it left none."""
+        """What the last supervisor said of itself; Broken if it said nothing."""
         try:
             with open(self.place.stats, encoding="utf-8") as f:
                 return json.loads(f.read().splitlines()[-1])
         except (OSError, ValueError, IndexError):
-            raise Broken("sluice left no statistics") from None
+            raise Broken("the supervisor left no statistics") from None
 
 
 def forget(path):
@@ -236,7 +236,7 @@ class Runner:
         return {"title": known.title if known else way, "samples": []}
 
     def add_counters(self, s):
-        """What sluice says of itself, where it ran once."""
+        """What the supervisor says of itself, where it ran once."""
         if not os.path.exists(self.place.stats):
             return
         try:

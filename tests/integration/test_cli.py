@@ -256,6 +256,20 @@ class Run(SluiceCase):
             self.assertEqual(known, [n for n in misses if not n.endswith(("w/./no", "here/../no"))], misses)
 
     @case
+    def what_is_missing_only_to_a_dead_directory_costs_no_descriptor(self):
+        """Its name, and what is beneath that, may be somebody else's by now."""
+        script = ("d=$PWD/d; mkdir -p $d/a; cd $d/a; rmdir $d/a $d; mkdir -p $d/a \"$d/a (deleted)\"; "
+                  "echo >$d/x; echo >\"$d/a (deleted)/x\"; "
+                  "i=0; while [ $i -lt 400 ]; do read y <../x; read y <x; i=$((i+1)); done; echo done; read y")
+        process = self.start(self.sluice_argv("sh", "-c", script), stdin=subprocess.PIPE)
+        self.addCleanup(self.kill_session, process)
+        self.assertEqual(process.stdout.readline(), "done\n")
+        count = len(os.listdir("/proc/%d/fd" % process.pid))
+        _, err = process.communicate("\n")
+        self.assertEqual(err.count("o such file"), 800, err[:300])
+        self.assertLess(count, 200)
+
+    @case
     def a_full_disk_does_not_stop_the_command(self):
         r = self.run_open("echo done", "--record", "/dev/full")
         self.assert_status(r, 0)

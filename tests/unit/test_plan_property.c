@@ -470,8 +470,11 @@ static void lookup_agrees_with_a_scan(void **state)
 		unsigned n = all_paths(t, paths, inos, dirs);
 
 		if (policy && tree_plan(t, policy, 10, &plan, &error) == 0) {
-			if (plan->n_baseline)
-				plan_forget(plan, paths[pick(n)], strlen(paths[0]));
+			if (plan->n_baseline) {
+				const char *gone = paths[pick(n)];
+
+				plan_forget(plan, gone, strlen(gone));
+			}
 			for (unsigned i = 0; i < n; i++)
 				for (int bit = 0; bit < 17; bit++) {
 					uint64_t rights = 0;
