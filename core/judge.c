@@ -158,6 +158,23 @@ bool request_is_bounded(const struct request *q)
 	return q->call->nr != SYS_openat2 && (q->open_flags & O_ACCMODE) == O_WRONLY;
 }
 
+/* Making and removing is a right on the directory that holds the name. */
+static bool parent_in_baseline(const struct plan *plan, const struct resolved *at, uint64_t rights)
+{
+	size_t len = at->name_len;
+
+	while (len > 1 && at->name[len - 1] != '/')
+		len--;
+	if (len > 1)
+		len--;
+	return plan_in_baseline(plan, rights, at->name, len, 0, 0);
+}
+
+static bool is_device(const struct resolved *at)
+{
+	return resolved_exists(at) && (S_ISCHR(at->st.st_mode) || S_ISBLK(at->st.st_mode));
+}
+
 bool request_in_baseline(const struct request *q)
 {
 	const struct plan *plan = q->rules->plan;
@@ -169,25 +186,35 @@ bool request_in_baseline(const struct request *q)
 		const struct resolved *at = &q->at[need->which];
 		bool exists = resolved_exists(at), is_dir = exists && S_ISDIR(at->st.st_mode);
 		uint64_t rights = plan_op_rights(plan, need->op, is_dir);
-		size_t len = at->name_len;
 
 		if (at->unnamed)
 			continue; /* pipes, sockets, memfds: Landlock lets the kernel have them */
-		/* Making and removing is a right on the directory that holds the name. */
 		if (need->op == OP_CREATE || need->op == OP_DELETE) {
-			while (len > 1 && at->name[len - 1] != '/')
-				len--;
-			if (len > 1)
-				len--;
-			if (!plan_in_baseline(plan, rights, at->name, len, 0, 0))
+			if (!parent_in_baseline(plan, at, rights))
 				return false;
 			continue;
 		}
-		if (exists && (S_ISCHR(at->st.st_mode) || S_ISBLK(at->st.st_mode)))
-			is_dir = false;
-		if (!plan_in_baseline(plan, rights, at->name, len, exists ? at->st.st_dev : 0,
+		if (!plan_in_baseline(plan, rights, at->name, at->name_len, exists ? at->st.st_dev : 0,
 				      exists ? at->st.st_ino : 0))
 			return false;
 	}
+	/* Somebody may remove what is there now, and the kernel then makes it anew. */
+	if (q->call->class == CALL_OPEN && (q->open_flags & O_CREAT) && !q->at[0].unnamed && !is_device(&q->at[0]))
+		return parent_in_baseline(plan, &q->at[0], plan_op_rights(plan, OP_CREATE, false));
 	return true;
+}
+
+bool request_fails_again(const struct request *q, int err)
+{
+	if (!request_is_bounded(q) || !q->boundable || err == EACCES || err == ESRCH)
+		return false;
+	switch (q->call->class) {
+	case CALL_OPEN:
+	case CALL_NAME:
+	case CALL_TRUNCATE:
+		break;
+	default:
+		return true;
+	}
+	return q->is_readable_there || err == EFAULT || err == EINVAL || err == ENAMETOOLONG || err == E2BIG;
 }

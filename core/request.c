@@ -41,7 +41,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->insists = q->is_hint = false;
 	q->cache_based = false;
 	q->perform = NULL;
-	q->boundable = q->must_be_file = false;
+	q->boundable = q->must_be_file = q->is_readable_there = false;
 	q->acts_as_target = false;
 	q->began_ns = sup->wants_allowed ? clock_ns(CLOCK_MONOTONIC) : 0;
 }

@@ -65,6 +65,10 @@ bool request_still_allowed(struct request *q);
 int request_next_ask(struct request *q, unsigned from);
 /* Would the baseline let the kernel do all needs? */
 bool request_in_baseline(const struct request *q);
+/* May the kernel say that this call fails with ERR, in its own order of errors? Not if it could meanwhile find that it
+ * need not fail (somebody made the directory that was missing, say) and the domain then refuse what is the
+ * supervisor's to do: that would be an error which neither the policy nor the call has. */
+bool request_fails_again(const struct request *q, int err);
 /* May the kernel have the last word on this call, whatever it reads in the target's memory then: is the
  * outcome bounded by the target's own domain? Not without Landlock, nor for an open that could be made one
  * that reads where the plan's reads are loose. */

@@ -364,7 +364,7 @@ void request_observe_failed(struct request *q, int err, enum observed_reply repl
 		e.path_len = name_in_vain(q, which, follow, name);
 		if (e.path_len) {
 			e.path = name;
-			if (err == ENOENT && q->memo_key.a && reply == REPLY_CONTINUE && !q->at[which].theirs)
+			if (err == ENOENT && q->memo_key.a && !q->at[which].theirs)
 				memo_learn_missing(q->sup->memo, q->sup->cache, &q->memo_key, name, e.path_len);
 		} else {
 			e.path = q->path[which].bytes;

@@ -356,13 +356,18 @@ static void leave_to_baseline(struct request *q)
 	refuse(q, BY_ERROR, "the process confined itself or changed its view");
 }
 
-/* The call fails before anything is judged. With a baseline the kernel says so itself, at no cost and in
- * its own order of errors; safe, since if it finds another state than we did, the domain decides. Memory
- * that can't be read (EACCES) and a target that is gone stay refusals. */
+/* The call fails before anything is judged. */
 static void answer_error(struct request *q, int err)
 {
-	bool kernel = request_is_bounded(q) && q->boundable && err != EACCES && err != ESRCH;
+	bool kernel = request_fails_again(q, err);
+	int r = kernel ? 0 : request_confirm_path(q);
 
+	if (r > 0) {
+		look_again(q);
+		return;
+	}
+	if (r < 0)
+		err = -r;
 	request_observe_failed(q, err, kernel ? REPLY_CONTINUE : REPLY_ERRNO);
 	if (kernel)
 		reply_continue(q);

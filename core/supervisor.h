@@ -97,6 +97,7 @@ struct request {
 	bool creates; /* what is judged is not there */
 	bool is_open; /* at[0].obj is the descriptor to hand over, no pin */
 	bool must_be_file; /* rename: to a stricter place, where only files go */
+	bool is_readable_there; /* a missing name: the kernel may read whatever appears there */
 
 	/* the call's own arguments, decoded by its family */
 	uint64_t open_flags, open_mode, open_resolve;

@@ -205,16 +205,31 @@ static size_t missing_name(const struct request *q, char *name, size_t size)
 	return found == -ENOENT ? n : 0;
 }
 
+/* May whatever file or directory appears at this name be read, as far as the kernel is asked? */
+static bool is_readable_name(const struct plan *plan, const char *name, size_t len)
+{
+	return plan_in_baseline(plan, plan_op_rights(plan, OP_READ, false), name, len, 0, 0) &&
+	       plan_in_baseline(plan, plan_op_rights(plan, OP_LIST, true), name, len, 0, 0);
+}
+
 /* A missing file where everything may be read: whatever file or directory appears there, CONTINUE stays
  * right; and if a link does, the cache is told. */
-static void learn_missing(struct request *q)
+static void note_missing(struct request *q)
 {
 	char name[2 * PATH_MAX];
-	size_t len = missing_name(q, name, sizeof(name));
+	const struct resolved *at = &q->at[0];
+	size_t len;
 
-	if (len && plan_in_baseline(q->rules->plan, plan_op_rights(q->rules->plan, OP_READ, false), name, len, 0, 0) &&
-	    plan_in_baseline(q->rules->plan, plan_op_rights(q->rules->plan, OP_LIST, true), name, len, 0, 0))
-		request_learn(q);
+	if (q->open_flags & (O_ACCMODE | O_CREAT | O_TRUNC))
+		return;
+	if (q->cache_key.a) {
+		len = missing_name(q, name, sizeof(name));
+		q->is_readable_there = len && is_readable_name(q->rules->plan, name, len);
+		if (q->is_readable_there)
+			request_learn(q);
+	} else if (at->recalled && !at->theirs) {
+		q->is_readable_there = is_readable_name(q->rules->plan, at->name, at->name_len);
+	}
 }
 
 /* For records: an O_PATH open is a look at a name. */
@@ -322,10 +337,10 @@ int open_prepare(struct request *q)
 		if (!request_may_act_unseen(q))
 			r = resolve_look(at);
 	}
-	if (r == -ENOENT && q->cache_key.a && !(q->open_flags & O_ACCMODE))
-		learn_missing(q);
+	if (r == -ENOENT)
+		note_missing(q);
 	/* Natively the lack of a descriptor is found before the path is walked. */
-	if (r < 0 && r != -ESRCH && !request_is_bounded(q) && task_fds_exhausted(q->tid))
+	if (r < 0 && r != -ESRCH && !request_fails_again(q, -r) && task_fds_exhausted(q->tid))
 		return -EMFILE;
 	if (r < 0)
 		return r;

@@ -3,6 +3,8 @@
 
 import contextlib
 import os
+import re
+import shutil
 import socket
 
 from harness import SluiceCase, add_cases, case, differences, tree_of
@@ -99,6 +101,21 @@ class Calls(SluiceCase):
     @case
     def refuses_as_the_rule_says(self):
         self.refused("allow all {dir}\ndeny all {dir}/t as ENOENT\n", "ENOENT")
+
+    @case
+    def fails_for_the_reasons_of_the_call_alone(self):
+        """Where names are the supervisor's to make, beside a hole: what was missing to it may be there for the kernel,
+        which must not be asked then."""
+        top = os.path.join(self.dir, "t")
+        for policy in (None, "{base}\nallow all {dir}\ndeny write {dir}/t/no\n", "{base}\nallow all {dir}\n"):
+            os.mkdir(top)
+            argv = [self.program("make_race"), top, "150"]
+            r = self.native(*argv) if policy is None else self.sluice(*argv, policy=policy)
+            self.assert_status(r, 0)
+            missing, existing, odd = map(int, re.search(r"^missing (\d+), existing (\d+), odd (\d+)$", r.out, re.M).groups())
+            self.assertGreater(missing, 10, r.out[-300:])
+            self.assertEqual(odd, 0, r.out[-300:])
+            shutil.rmtree(top)
 
     def refuses_only(self, op):
         """Deny one operation: the calls that need it fail and leave no trace, the others work."""
