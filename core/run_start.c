@@ -93,6 +93,7 @@ int run_start(struct run *run)
 	int r;
 
 	config.orphaned = asker_terminal_orphaned;
+	config.lent = asker_terminal_lent;
 	config.keep = run->asker ? asker_terminal(run->asker) : -EBADF;
 	run->rules = (struct ruleset){.policy = run->policy, .plan = run->plan};
 	run->sup = (struct supervisor){

@@ -204,6 +204,11 @@ int asker_terminal(const struct asker *a)
 	return terminal_fd(a->terminal);
 }
 
+bool asker_terminal_lent(void)
+{
+	return terminal_is_lent();
+}
+
 void asker_terminal_orphaned(int fd)
 {
 	terminal_orphaned(fd);

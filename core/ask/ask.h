@@ -106,6 +106,7 @@ void asker_restore_terminal(void);
  */
 int asker_terminal(const struct asker *a);
 void asker_terminal_orphaned(int fd);
+bool asker_terminal_lent(void); /* is it in another mode than it was found in? */
 
 struct asker_stats {
 	uint64_t asked, timeouts, no_terminal, flooded; /* flooded: refused, too many questions */

@@ -194,6 +194,11 @@ int terminal_fd(const struct terminal *t)
 	return t ? t->fd : -EBADF;
 }
 
+bool terminal_is_lent(void)
+{
+	return loan && atomic_load(&loan->borrowed);
+}
+
 void terminal_orphaned(int fd)
 {
 	struct termios now;

@@ -33,6 +33,7 @@ void terminal_restore(void);
  * undone. */
 int terminal_fd(const struct terminal *t);
 void terminal_orphaned(int fd);
+bool terminal_is_lent(void); /* is there anything to be done with it then? */
 
 /* Show; gives up when the terminal is stopped (^S) for too long. */
 void terminal_write(const struct terminal *t, const char *s, size_t len);

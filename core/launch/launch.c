@@ -60,6 +60,7 @@ static int start_warden(struct launch *l)
 		.null_fd = l->null_fd,
 		.keep = l->config.orphaned ? l->config.keep : -1,
 		.orphaned = l->config.orphaned,
+		.lent = l->config.lent,
 		.lock = l->config.lock,
 		.expect_scope = l->config.plan->scoped & LL_SCOPE_SIGNAL,
 		.target = &l->target,

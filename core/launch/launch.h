@@ -31,6 +31,7 @@ struct launch_config {
 	void *ctx;
 	/* In the warden, when this process is gone: with KEEP, a descriptor of ours (or negative: not called). */
 	void (*orphaned)(int keep);
+	bool (*lent)(void); /* would it have anything to do? With it */
 	int keep;
 	int lock; /* the warden keeps it open, too, as long as anything of the tree lives; negative: none */
 };

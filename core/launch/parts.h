@@ -79,6 +79,7 @@ struct warden_config {
 	int null_fd;          /* /dev/null */
 	int keep;             /* or negative: a descriptor for ORPHANED, which is called when the supervisor is gone */
 	void (*orphaned)(int keep);
+	bool (*lent)(void);   /* is there anything to be done then? */
 	int lock;             /* or negative: held until the end */
 	bool expect_scope;    /* Landlock's signal scope is in force: prove it */
 	struct target_config *target;

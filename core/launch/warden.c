@@ -25,6 +25,7 @@
 #include <sys/signalfd.h>
 
 #define END_TIMEOUT_MS 10000 /* what can't be killed in that time hangs in the kernel */
+#define DEATH_TIMEOUT_MS 2000 /* for a supervisor to take back what it lent, or to be dead to the last */
 #define REAPED_A_TURN 16
 
 enum { FD_LEASH = 3, FD_CHILD = 4, FD_SUPERVISOR = 5, FD_KEEP = 6, FD_LOCK = 7, FD_END = 8 };
@@ -33,7 +34,8 @@ struct warden {
 	pid_t target;
 	bool scoped;
 	bool target_ended;
-	void (*orphaned)(int keep); /* NULL: nothing is kept */
+	bool (*lent)(void);
+	void (*orphaned)(int keep); /* NULL: nothing is kept, or it is done */
 };
 
 static void tell(enum leash_kind kind, pid_t pid, int value)
@@ -91,14 +93,6 @@ static void settle_fds(const struct warden_config *c, int child_fd)
 	fds_close_from(FD_END);
 }
 
-static _Noreturn void end_tree(struct warden *w)
-{
-	bool all = tree_end(w->scoped, END_TIMEOUT_MS, on_reaped, w);
-
-	tell(LEASH_DONE, 0, all);
-	_exit(0);
-}
-
 enum word { WORD_NONE, WORD_END, WORD_DEAD };
 
 /* What the leader says: that the tree must end, or, by its silence, that it is dead. */
@@ -110,6 +104,50 @@ static enum word leash_word(void)
 	return r <= 0 ? WORD_DEAD : m.kind == LEASH_KILL ? WORD_END : WORD_NONE;
 }
 
+/* The leader's next word, if there is one within TIMEOUT_MS. P: the leash, and others. */
+static enum word next_word(struct pollfd *p, nfds_t n, nfds_t supervisor, int timeout_ms)
+{
+	enum word word = WORD_NONE;
+
+	if (poll(p, n, timeout_ms) < 0) {
+		for (nfds_t i = 0; i < n; i++)
+			p[i].revents = 0;
+		return WORD_NONE;
+	}
+	if (p[0].revents)
+		word = leash_word();
+	return p[supervisor].revents ? WORD_DEAD : word;
+}
+
+static void look_after(struct warden *w)
+{
+	if (w->orphaned)
+		w->orphaned(FD_KEEP);
+	w->orphaned = NULL;
+}
+
+/* A supervisor that dies closes the listener before its death shows: the target may have ended of that. */
+static void await_return(struct warden *w, bool have_pidfd)
+{
+	struct pollfd p[] = {
+		{.fd = FD_LEASH, .events = POLLIN},
+		{.fd = have_pidfd ? FD_SUPERVISOR : -1, .events = POLLIN},
+	};
+
+	for (int waited = 0; w->orphaned && w->lent() && waited < DEATH_TIMEOUT_MS; waited += 5)
+		if (next_word(p, 2, 1, 5) == WORD_DEAD)
+			look_after(w);
+}
+
+static _Noreturn void end_tree(struct warden *w, bool have_pidfd)
+{
+	bool all = tree_end(w->scoped, END_TIMEOUT_MS, on_reaped, w);
+
+	tell(LEASH_DONE, 0, all);
+	await_return(w, have_pidfd);
+	_exit(0);
+}
+
 static _Noreturn void warden_loop(struct warden *w, bool have_pidfd)
 {
 	struct pollfd p[] = {
@@ -119,28 +157,22 @@ static _Noreturn void warden_loop(struct warden *w, bool have_pidfd)
 	};
 
 	for (;;) {
-		enum word word = WORD_NONE;
+		enum word word = next_word(p, 3, 2, -1);
 
-		if (poll(p, 3, -1) < 0)
-			continue;
-		if (p[0].revents)
-			word = leash_word();
-		if (p[2].revents)
-			word = WORD_DEAD;
-		if (word == WORD_DEAD && w->orphaned)
-			w->orphaned(FD_KEEP);
+		if (word == WORD_DEAD)
+			look_after(w);
 		if (word != WORD_NONE)
-			end_tree(w);
+			end_tree(w, have_pidfd);
 		if (p[1].revents)
 			reap_some(w);
 		if (w->target_ended)
-			end_tree(w);
+			end_tree(w, have_pidfd);
 	}
 }
 
 void warden_run(struct warden_config *c)
 {
-	struct warden w = {.orphaned = c->keep < 0 ? NULL : c->orphaned};
+	struct warden w = {.orphaned = c->keep < 0 ? NULL : c->orphaned, .lent = c->lent};
 	sigset_t all, child;
 	int child_fd;
 
