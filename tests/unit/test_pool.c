@@ -362,7 +362,8 @@ static void a_call_wakes_one_thread(void **state)
 	end(&f);
 }
 
-/* The positive control: receivers without an owner are a herd. */
+/* The positive control: receivers without an owner are a herd. (On a loaded machine who is not yet back in RECV is not
+ * woken again.) */
 static void naive_receivers_all_wake(void **state)
 {
 	struct fixture f = {.threads = 0};
@@ -380,8 +381,8 @@ static void naive_receivers_all_wake(void **state)
 	do {
 		sleep_ms(20);
 		after = switches();
-	} while (after - before < 2000 * 4 && ++naps < 500);
-	assert_true(after - before >= 2000 * 4);
+	} while (after - before < 2000 * 3 && ++naps < 500);
+	assert_true(after - before >= 2000 * 3);
 	kill(f.target.pid, SIGKILL);
 	target_wait(&f.target);
 	for (int i = 0; i < 8; i++)
