@@ -204,17 +204,23 @@ bool request_in_baseline(const struct request *q)
 	return true;
 }
 
-bool request_fails_again(const struct request *q, int err)
+bool request_tells_errors(const struct request *q)
 {
-	if (!request_is_bounded(q) || !q->boundable || err == EACCES || err == ESRCH)
-		return false;
 	switch (q->call->class) {
 	case CALL_OPEN:
 	case CALL_NAME:
 	case CALL_TRUNCATE:
-		break;
-	default:
 		return true;
+	default:
+		return !request_is_bounded(q);
 	}
-	return q->is_readable_there || err == EFAULT || err == EINVAL || err == ENAMETOOLONG || err == E2BIG;
+}
+
+bool request_fails_again(const struct request *q, int err)
+{
+	if (!request_is_bounded(q) || !q->boundable || err == EACCES || err == ESRCH)
+		return false;
+	if (!request_tells_errors(q) || (err == ENOENT && q->is_readable_there))
+		return true;
+	return err == EFAULT || err == EINVAL || err == ENAMETOOLONG || err == E2BIG;
 }

@@ -194,7 +194,7 @@ int request_resolve(struct request *q, unsigned which, unsigned flags)
 	const struct path_arg *p = &q->path[which];
 	bool relative = p->bytes[0] != '/' || q->open_resolve;
 	struct resolve_from from = {
-		.tid = q->tid, .how = q->open_resolve, .exact = !request_is_bounded(q), .lends = true,
+		.tid = q->tid, .how = q->open_resolve, .exact = request_tells_errors(q), .lends = true,
 	};
 	int r = 0;
 

@@ -65,6 +65,8 @@ bool request_still_allowed(struct request *q);
 int request_next_ask(struct request *q, unsigned from);
 /* Would the baseline let the kernel do all needs? */
 bool request_in_baseline(const struct request *q);
+/* Is what resolving its paths fails with told to the target? Then it has to be exact. */
+bool request_tells_errors(const struct request *q);
 /* May the kernel say that this call fails with ERR, in its own order of errors? Not if it could meanwhile find that it
  * need not fail (somebody made the directory that was missing, say) and the domain then refuse what is the
  * supervisor's to do: that would be an error which neither the policy nor the call has. */

@@ -47,7 +47,7 @@ struct resolved {
 struct resolve_from {
 	pid_t tid;
 	int base;           /* O_PATH of the directory that relative paths start from; -EBADF if absolute */
-	bool exact;         /* errors count too: no baseline lets the kernel have the last word */
+	bool exact;         /* errors count too: the kernel does not have the last word */
 	uint64_t how;       /* RESOLVE_* bits of a target's own openat2, 0 otherwise */
 	bool lends;         /* base may become the result's parent: it lives longer */
 	const struct resolved *beside; /* resolved from the same base and directory part: its parent is ours; or NULL */

@@ -117,6 +117,22 @@ class Calls(SluiceCase):
             self.assertEqual(odd, 0, r.out[-300:])
             shutil.rmtree(top)
 
+    @case
+    def what_a_link_through_self_leads_to_is_the_callers(self):
+        """To the supervisor, whose own "self" it would be, it is missing."""
+        script = ("echo x >data; for l in /proc/self/fd/9 /proc/thread-self/fd/9 /dev/fd/9; do rm -f link; ln -s $l link; "
+                  "for turn in 1 2; do cat link; echo y >>link; echo z >link; truncate -s 1 link; "
+                  "exec 9<>data; done; exec 9<&-; done; cat data; exit 0").replace("9", "200")
+        runs = []
+        for policy in (None, "include open\ndeny write {dir}/no\n", "include open\n"):
+            argv = ["bash", "-c", script]
+            for record in (False, True):
+                r = self.native(*argv) if policy is None else self.sluice(*argv, policy=policy, record=record)
+                runs.append((r.status, r.out, r.err))
+        self.assertEqual((runs[0][1], runs[0][2].count("o such file")), ("x\nzzz", 12), runs[0])
+        for run in runs[1:]:
+            self.assertEqual(run, runs[0])
+
     def refuses_only(self, op):
         """Deny one operation: the calls that need it fail and leave no trace, the others work."""
         top = self.lay_out()
