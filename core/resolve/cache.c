@@ -86,7 +86,9 @@ bool cache_key(struct cache *c, enum op op, const struct cache_base *base, const
 
 bool cache_is_settled(struct cache *c, const struct cache_key *k, uint64_t longer_ns)
 {
-	return k->a && clock_ns(CLOCK_MONOTONIC_COARSE) >= atomic_load_explicit(&c->settled_ns, memory_order_relaxed) + longer_ns;
+	uint64_t settled = atomic_load_explicit(&c->settled_ns, memory_order_relaxed);
+
+	return k->a && clock_ns(CLOCK_MONOTONIC_COARSE) >= settled + longer_ns;
 }
 
 bool cache_lookup(struct cache *c, enum op op, const struct cache_base *base, const char *path, size_t len,

@@ -112,7 +112,8 @@ class Calls(SluiceCase):
             argv = [self.program("make_race"), top, "150"]
             r = self.native(*argv) if policy is None else self.sluice(*argv, policy=policy)
             self.assert_status(r, 0)
-            missing, existing, odd = map(int, re.search(r"^missing (\d+), existing (\d+), odd (\d+)$", r.out, re.M).groups())
+            counts = re.search(r"^missing (\d+), existing (\d+), odd (\d+)$", r.out, re.M)
+            missing, existing, odd = map(int, counts.groups())
             self.assertGreater(missing, 10, r.out[-300:])
             self.assertEqual(odd, 0, r.out[-300:])
             shutil.rmtree(top)
