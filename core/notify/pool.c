@@ -7,6 +7,7 @@
 #include "core/notify/pool.h"
 #include "core/notify/pool_internal.h"
 
+#include "core/clock.h"
 #include "core/sys.h"
 
 #include <linux/futex.h>
@@ -321,10 +322,7 @@ int pool_start(const struct pool_config *config, struct pool **ret)
 
 uint64_t pool_now_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 bool worker_is_stuck(const struct worker *w, uint64_t now_ns)
