@@ -421,7 +421,8 @@ void supervise_notification(void *ctx, struct worker *w, const struct seccomp_no
 	if (q->call->class == CALL_EXEC)
 		target_executes(q->tid);
 	r = q->call->class == CALL_OPEN ? open_glance(q) : 0;
-	if (r == 0 && takes_names(q))
+	/* Also if the call has failed already: its path may be read again, and be another one then. */
+	if (r <= 0 && takes_names(q))
 		meet_target(q);
 	if (q->baseline_only && q->sup->wants_allowed)
 		observe_lost(q->sup->observer, "calls of a process that confined itself or changed its view");

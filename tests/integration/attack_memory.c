@@ -5,6 +5,8 @@
  */
 #include "tests/integration/attack/attack.h"
 
+#include <limits.h>
+#include <linux/landlock.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -92,9 +94,82 @@ static enum outcome path_that_runs_into_a_hole(void)
 	return held("EFAULT");
 }
 
+static char growing[PATH_MAX + 1]; /* a path, or too long for one */
+
+static void *grow_and_shrink(void *arg)
+{
+	volatile char *end = growing + strlen(growing);
+
+	(void)arg;
+	while (!race_over())
+		for (int i = 0; i < 1000; i++) {
+			*end = 'x';
+			for (volatile int j = 0; j < (i & 127); j++)
+				;
+			*end = '\0';
+			for (volatile int j = 0; j < (i & 31); j++)
+				;
+		}
+	return NULL;
+}
+
+/* This thread reads no file any more. */
+static bool give_up_reading(void)
+{
+	struct landlock_ruleset_attr attr = {.handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE};
+	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	bool done = fd >= 0 && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+
+	close(fd);
+	return done;
+}
+
+/* Nor with the ids that this thread takes: the file is its maker's alone. */
+static bool give_up_ids(void)
+{
+	return syscall(SYS_setresuid, 65534, 65534, 65534) == 0;
+}
+
+/* What a thread gave up, nobody does for it. The path is none at first, which answers the call at once, and is read
+ * again to be sure of that. The file is new: Landlock does not grant it, so the supervisor would open it. */
+static enum outcome open_a_path_that_grows(bool (*give_up)(void))
+{
+	int fd = open("fresh", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	bool made = fd >= 0 && write(fd, "SECRET\n", 7) == 7, got = false;
+
+	close(fd);
+	memset(growing, 'x', sizeof(growing));
+	strcpy(growing, "./fresh");
+	if (!made || !path_gives_secret(growing))
+		return cannot("set up: %s", strerrorname_np(errno));
+	race_begin();
+	race_against(grow_and_shrink, NULL);
+	if (!is_control() && !give_up()) {
+		race_join();
+		return cannot("giving up: %s", strerrorname_np(errno));
+	}
+	while (!race_over() && !got)
+		got = fd_gives_secret(open(growing, O_RDONLY | O_CLOEXEC));
+	race_join();
+	return got ? escaped("the secret") : held("never");
+}
+
+/* A sandbox within the sandbox. */
+static enum outcome path_of_a_confined_thread_grows(void)
+{
+	return open_a_path_that_grows(give_up_reading);
+}
+
+static enum outcome path_of_a_thread_with_other_ids_grows(void)
+{
+	return geteuid() == 0 ? open_a_path_that_grows(give_up_ids) : cannot("needs root");
+}
+
 const struct attack attacks[] = {
 	{"path_in_protected_memory", path_in_protected_memory},
 	{"path_in_unmapped_memory", path_in_unmapped_memory},
 	{"path_that_runs_into_a_hole", path_that_runs_into_a_hole},
+	{"path_of_a_confined_thread_grows", path_of_a_confined_thread_grows},
+	{"path_of_a_thread_with_other_ids_grows", path_of_a_thread_with_other_ids_grows},
 	{NULL, NULL},
 };
