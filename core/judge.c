@@ -175,7 +175,8 @@ static bool is_device(const struct resolved *at)
 	return resolved_exists(at) && (S_ISCHR(at->st.st_mode) || S_ISBLK(at->st.st_mode));
 }
 
-bool request_in_baseline(const struct request *q)
+/* UNSEEN: whatever file or directory bears the names. */
+static bool baseline_holds(const struct request *q, bool unseen)
 {
 	const struct plan *plan = q->rules->plan;
 
@@ -185,6 +186,7 @@ bool request_in_baseline(const struct request *q)
 		const struct need *need = &q->needs[i];
 		const struct resolved *at = &q->at[need->which];
 		bool exists = resolved_exists(at), is_dir = exists && S_ISDIR(at->st.st_mode);
+		bool seen = exists && (!unseen || is_device(at));
 		uint64_t rights = plan_op_rights(plan, need->op, is_dir);
 
 		if (at->unnamed)
@@ -194,14 +196,24 @@ bool request_in_baseline(const struct request *q)
 				return false;
 			continue;
 		}
-		if (!plan_in_baseline(plan, rights, at->name, at->name_len, exists ? at->st.st_dev : 0,
-				      exists ? at->st.st_ino : 0))
+		if (!plan_in_baseline(plan, rights, at->name, at->name_len, seen ? at->st.st_dev : 0,
+				      seen ? at->st.st_ino : 0))
 			return false;
 	}
 	/* Somebody may remove what is there now, and the kernel then makes it anew. */
 	if (q->call->class == CALL_OPEN && (q->open_flags & O_CREAT) && !q->at[0].unnamed && !is_device(&q->at[0]))
 		return parent_in_baseline(plan, &q->at[0], plan_op_rights(plan, OP_CREATE, false));
 	return true;
+}
+
+bool request_in_baseline(const struct request *q)
+{
+	return baseline_holds(q, false);
+}
+
+bool request_stays_in_baseline(const struct request *q)
+{
+	return baseline_holds(q, true);
 }
 
 bool request_tells_errors(const struct request *q)

@@ -65,6 +65,8 @@ bool request_still_allowed(struct request *q);
 int request_next_ask(struct request *q, unsigned from);
 /* Would the baseline let the kernel do all needs? */
 bool request_in_baseline(const struct request *q);
+/* And when another file has been renamed to such a name? A grant for a file of its own goes by the inode. */
+bool request_stays_in_baseline(const struct request *q);
 /* Is what resolving its paths fails with told to the target? Then it has to be exact. */
 bool request_tells_errors(const struct request *q);
 /* May the kernel say that this call fails with ERR, in its own order of errors? Not if it could meanwhile find that it

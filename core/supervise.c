@@ -294,7 +294,7 @@ static void allow(struct request *q, bool in_baseline)
 	/* Safe: whatever path the kernel reads now, the target's domain grants no more than the policy. */
 	if (in_baseline) {
 		reply_continue(q);
-		if (!q->at[0].theirs)
+		if (!q->at[0].theirs && request_stays_in_baseline(q))
 			request_learn(q);
 		request_learn_dir(q);
 	} else if (q->slow) {

@@ -48,6 +48,21 @@ class Moves(SluiceCase):
         self.assertTrue(os.path.exists(self.path("secret")))
 
     @case
+    def what_takes_a_granted_files_place_can_be_read(self):
+        """An editor outside of the tree saves by a rename. Beside a hole each file has a grant of its own, by inode."""
+        self.put("no/secret", "SECRET\n")
+        self.put("f", "old\n")
+        for report in ("none", "all"):
+            process = self.start(self.sluice_argv("sh", "-c", "cat f; cat f; echo go; read x; cat f; cat f",
+                                                  policy="{base}\nallow all {dir}\ndeny all {dir}/no\nreport %s\n" % report),
+                                 stdin=subprocess.PIPE)
+            before = [process.stdout.readline() for _ in range(3)]
+            self.put("new", "new\n")
+            os.rename(self.path("new"), self.path("f"))
+            out, err = process.communicate("\n", timeout=30)
+            self.assertEqual((before[1:], out, process.returncode), ([before[0], "go\n"], "new\nnew\n", 0), err)
+
+    @case
     def names_move_freely_where_nothing_differs(self):
         policy = "{base}\nallow all {dir}\ndeny w {dir}/hooks\nreport none\n"
         self.put("a/f", "f\n")
