@@ -25,8 +25,23 @@ static bool same_object(int fd, const struct stat *st)
 	return fstat(fd, &now) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
 }
 
+/* A file or a directory by its name in the pinned parent. If a FIFO has taken its place, O_NONBLOCK keeps this worker
+ * from waiting for it. */
+static int open_by_name(const struct resolved *at, uint64_t flags)
+{
+	_cleanup_close_ int fd = sys_openat2(at->parent, at->last, flags | O_NONBLOCK, 0, RESOLVE_NO_SYMLINKS);
+
+	if (fd == -ELOOP || fd == -ENXIO)
+		return STALE;
+	if (fd < 0)
+		return fd;
+	if (!same_object(fd, &at->st) || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, (int)flags) < 0))
+		return STALE;
+	return take_fd(&fd);
+}
+
 /* Open the pinned object itself. STALE: the name means something else by now. */
-static int open_object(const struct request *q, bool nonblock)
+static int open_object(const struct request *q)
 {
 	const struct resolved *at = &q->at[0];
 	uint64_t not_ours = q->open_flags & TMPFILE_BIT ? O_CREAT : O_CREAT | O_EXCL;
@@ -34,8 +49,6 @@ static int open_object(const struct request *q, bool nonblock)
 	char link[16];
 	int fd;
 
-	if (nonblock)
-		flags |= O_NONBLOCK;
 	if ((flags & O_NOFOLLOW) && at->parent >= 0) {
 		/* Only where the object's kind makes opening it harmless; O_TRUNC must not hit another. */
 		if (!S_ISREG(at->st.st_mode) && !S_ISDIR(at->st.st_mode))
@@ -50,44 +63,40 @@ static int open_object(const struct request *q, bool nonblock)
 	} else {
 		flags &= ~(uint64_t)O_NOFOLLOW;
 	}
-	if (flags & O_NOFOLLOW) {
-		fd = sys_openat2(at->parent, at->last, flags, 0, RESOLVE_NO_SYMLINKS);
-		if (fd >= 0 && !same_object(fd, &at->st)) {
-			close(fd);
-			return STALE;
-		}
-		return fd == -ELOOP ? STALE : fd;
-	}
+	if (flags & O_NOFOLLOW)
+		return open_by_name(at, flags);
 	snprintf(link, sizeof(link), "%d", at->obj);
 	return sys_openat2(resolve_fds(), link, flags, q->open_flags & TMPFILE_BIT ? q->open_mode : 0, 0);
 }
 
-/* In a sticky directory that others may write, O_CREAT on what exists has rules of its own
- * (fs.protected_regular, fs.protected_fifos): the kernel applies them by the name. */
+/* The level of fs.protected_WHAT, 0 where the kernel has none. */
+static char protection(const char *what)
+{
+	char path[48], level = '0';
+	_cleanup_close_ int fd = -EBADF;
+
+	snprintf(path, sizeof(path), "/proc/sys/fs/protected_%s", what);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && read(fd, &level, 1) == 1 ? level : '0';
+}
+
+/* In a sticky directory that others may write, O_CREAT on what another one put there is refused: files and FIFOs as
+ * far as fs.protected_regular and fs.protected_fifos say, all else always. The kernel does so by the name; the object
+ * is opened without it. */
 static int check_sticky(const struct request *q)
 {
 	const struct resolved *at = &q->at[0];
+	bool is_file = S_ISREG(at->st.st_mode), is_fifo = S_ISFIFO(at->st.st_mode);
 	struct stat dir;
-	int fd;
+	char level;
 
 	if (!(q->open_flags & O_CREAT) || at->parent < 0 || fstat(at->parent, &dir) < 0 ||
 	    !(dir.st_mode & S_ISVTX) || !(dir.st_mode & (S_IWOTH | S_IWGRP)) || S_ISDIR(at->st.st_mode))
 		return 0;
-	/* Asked with the mode that opens least; of a FIFO only without waiting. O_CREAT can't create: the
-	 * file system would have to lose the object first, and then the flags below make nothing but an
-	 * error of it. */
 	if (at->st.st_uid == dir.st_uid || at->st.st_uid == (uid_t)syscall(SYS_setfsuid, -1))
 		return 0;
-	fd = open("/proc/sys/fs/protected_regular", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		char level = '0';
-		ssize_t n = read(fd, &level, 1);
-
-		close(fd);
-		if (n == 1 && ((dir.st_mode & S_IWOTH && level >= '1') || (dir.st_mode & S_IWGRP && level >= '2')))
-			return -EACCES;
-	}
-	return 0;
+	level = is_file ? protection("regular") : is_fifo ? protection("fifos") : '1';
+	return level >= '2' || (level == '1' && dir.st_mode & S_IWOTH) ? -EACCES : 0;
 }
 
 /* Create in the pinned parent. -EEXIST: somebody else did. */
@@ -184,7 +193,7 @@ void open_perform(struct request *q)
 	}
 	if ((q->open_flags & TMPFILE_BIT)) {
 		fd = request_take_umask(q);
-		finish(q, fd < 0 ? fd : open_object(q, false));
+		finish(q, fd < 0 ? fd : open_object(q));
 		return;
 	}
 	for (unsigned race = 0; race < MAX_RACES; race++) {
@@ -205,7 +214,7 @@ void open_perform(struct request *q)
 		} else {
 			fd = check_sticky(q);
 			if (fd == 0)
-				fd = open_object(q, false);
+				fd = open_object(q);
 			if (fd != STALE)
 				break;
 		}

@@ -6,8 +6,10 @@ leaves (owners, groups, modes) must be equal. So each refusal here is one that t
 """
 
 import os
+import pathlib
 import pwd
 import shutil
+import stat
 
 from harness import SluiceCase, add_cases, case
 
@@ -134,6 +136,14 @@ say("hard link to another's", os.link, "other600", "got2")
 """,
 }
 
+# O_CREAT on what another one put into a directory that others may write.
+STICKY = r"""
+for where in ("sticky", "stickygroup", "stickyown"):
+    for name in ("of-root", "of-other", "of-user", "fifo-of-root", "fifo-of-other", "fifo-of-user", "null-of-root"):
+        for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT):
+            say("%s/%s %o" % (where, name, flags), os.open, where + "/" + name, flags | os.O_NONBLOCK, 0o666)
+"""
+
 # As root, that changes who it is as it goes.
 SWITCHING = r"""
 uid = %(uid)d
@@ -198,6 +208,12 @@ class Users(SluiceCase):
         os.chown(path, owner, group)
         os.chmod(path, mode)
 
+    def make_node(self, name, owner, kind):
+        path = os.path.join(self.dir, name)
+        os.mknod(path, kind | 0o666, os.makedev(1, 3) if kind == stat.S_IFCHR else 0)
+        os.chown(path, owner, owner)
+        os.chmod(path, 0o666)
+
     def link(self, to, name, owner):
         path = os.path.join(self.dir, name)
         os.symlink(to, path)
@@ -227,13 +243,16 @@ class Users(SluiceCase):
         self.link("root644", "rootlink", 0)
         for name in ("mine", "mine2", "mine3"):
             self.make(name, uid, gid)
-        for where, owner, mode in (("sticky", 0, 0o1777), ("stickyown", uid, 0o1777), ("rootdir755", 0, 0o755),
-                                   ("ok/rootdir755", 0, 0o755)):
+        for where, owner, group, mode in (("sticky", 0, 0, 0o1777), ("stickyown", uid, uid, 0o1777),
+                                          ("stickygroup", 0, SHARED, 0o1775), ("rootdir755", 0, 0, 0o755),
+                                          ("ok/rootdir755", 0, 0, 0o755)):
             for name, whose in (("root", 0), ("other", OTHERS), ("user", uid)):
                 self.make("%s/of-%s" % (where, name), whose, whose, 0o666)
+                self.make_node("%s/fifo-of-%s" % (where, name), whose, stat.S_IFIFO)
                 self.link(os.path.join(self.dir, "mine"), "%s/link-of-%s" % (where, name), whose)
+            self.make_node(where + "/null-of-root", 0, stat.S_IFCHR)
             self.make_dir(where + "/sub")
-            self.make_dir(where, owner, owner if owner else 0, mode)
+            self.make_dir(where, owner, group, mode)
 
     def left(self):
         """Names, owners, groups, modes, sizes, attributes; not times."""
@@ -280,6 +299,29 @@ class Users(SluiceCase):
             native = self.both(self.as_user(PROGRAMS["others_files"], "--groups", str(SHARED)), policy)
             self.assertIn("read shared640: content", native.out)
             self.both(self.as_user(PROGRAMS["owners"], "--groups", str(SHARED)), policy)
+
+    def protect(self, regular, fifos):
+        """fs.protected_*, put back at the end."""
+        for what, level in (("regular", regular), ("fifos", fifos)):
+            path = "/proc/sys/fs/protected_" + what
+            try:
+                with open(path, "r+") as f:
+                    was = f.read()
+                    f.seek(0)
+                    f.write(str(level))
+            except OSError as e:
+                self.skip("%s can't be set: %s" % (path, e))
+            self.addCleanup(lambda path=path, was=was: pathlib.Path(path).write_text(was))
+
+    @case
+    def sticky_directories_protect_what_the_system_says(self):
+        seen = set()
+        for regular, fifos in ((0, 0), (2, 1), (1, 2), (0, 1)):
+            self.protect(regular, fifos)
+            for policy in (HOLE, GLOB):
+                native = self.both(self.as_user(STICKY, "--groups", str(SHARED)), policy)
+            seen.add(native.out)
+        self.assertEqual(4, len(seen), "the levels made no difference")
 
     @case
     def identities_are_those_of_the_moment_and_the_thread(self):
