@@ -2,7 +2,10 @@
 """The supervisor can't be reached from the tree, and the tree does not outlive it."""
 
 import contextlib
+import ctypes
+import glob
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -11,6 +14,34 @@ from harness import SLUICE, add_cases, case
 from test_attacks import CANNOT, ESCAPED, HELD, HOLE, Attack
 
 SUPERVISOR_ATTACKS = ("memory", "tracing", "descriptors", "limits", "scheduling", "signals", "group_signals")
+
+
+# An opener that meets the FIFO waits, as it would natively, and is killed. Prints how often that was.
+FIFO_SWAPS = """
+import os, signal, sys, time
+print(sys.stdin.readline(), end="", flush=True)
+end = time.monotonic() + 2
+stalls = 0
+while time.monotonic() < end:
+    r, w = os.pipe()
+    opener = os.fork()
+    if opener == 0:
+        while time.monotonic() < end: os.close(os.open("file", os.O_RDONLY | os.O_NOFOLLOW)); os.write(w, b"x")
+        os._exit(0)
+    os.close(w)
+    os.set_blocking(r, False)
+    while time.monotonic() < end:
+        time.sleep(0.01)
+        try:
+            if not os.read(r, 65536): break
+        except BlockingIOError: break
+    os.close(r)
+    os.kill(opener, signal.SIGKILL)
+    os.waitpid(opener, 0)
+    stalls += 1
+print(stalls, flush=True)
+sys.stdin.readline()
+"""
 
 
 def exe_of(pid):
@@ -215,6 +246,32 @@ os._exit(0)
         result = self.sluice("sh", "-c", script, policy=HOLE, timeout=30)
         self.assert_status(result, 0)
         self.assertEqual("served\nall\n", result.out)
+
+    @case
+    def a_fifo_that_takes_a_files_place_keeps_no_worker(self):
+        """A file and a FIFO change places beside the hole, where the supervisor opens what is new. Whoever waited in the
+        FIFO for a caller that was killed since would wait for ever."""
+        self.lay_out()
+        process = self.start(self.sluice_argv("/usr/bin/python3", "-c", FIFO_SWAPS, policy=HOLE),
+                             stdin=subprocess.PIPE)
+        self.addCleanup(self.kill_session, process)
+        os.mkfifo(os.path.join(self.dir, "fifo"))
+        self.put("file", "plain\n")
+        names = [os.path.join(self.dir, name).encode() for name in ("file", "fifo")]
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        self.assertEqual("go\n", process.stdout.readline())
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            ctypes.CDLL(None).renameat2(-100, names[0], -100, names[1], 2)
+        stalls = int(process.stdout.readline())
+        time.sleep(1.5)  # who hangs for a second gets a substitute
+        tasks = glob.glob("/proc/%d/task/*/comm" % process.pid)
+        workers = sum(pathlib.Path(path).read_text() == "sluice-worker\n" for path in tasks)
+        out, err = process.communicate("\n", timeout=30)
+        self.assertEqual((0, ""), (process.returncode, out), err)
+        self.assertGreater(stalls, 5, "the swap was hardly ever met")
+        self.assertLessEqual(workers, 3, "some hang in an open")
 
     @case
     def targets_killed_while_waiting_leave_nothing_behind(self):
