@@ -140,7 +140,7 @@ def command_run(a):
     load = os.getloadavg()[0]
     if load > 0.5 and not a.quick:
         progress.say("the machine is not idle (load %.1f): figures will be rough" % load)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("TMPDIR", tempfile.gettempdir())
     runner = Runner(a, benchmarks, progress)
     try:
