@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """sluice-bench runs, and its results can be compared and can't be mistaken. No test looks at a time."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import random
@@ -281,6 +283,33 @@ class Goals(BenchCase):
 
 
 class Guest(BenchCase):
+    def image(self, name, release, rest):
+        """The header of a bzImage."""
+        head = bytearray(0x1000)
+        head[0x202:0x206] = b"HdrS"
+        head[0x20e:0x210] = (0x800).to_bytes(2, "little")
+        text = release.encode() + b" (who@where) #1 SMP\0"
+        head[0xa00:0xa00 + len(text)] = text
+        return self.put(name, bytes(head).decode("latin-1") + rest)
+
+    @case
+    def two_kernels_of_one_release_are_told_apart(self):
+        path = os.path.join(os.path.dirname(BENCH), "kernels")
+        if not os.path.exists(path):
+            self.skip("bench/kernels is not beside this sluice-bench")
+        loader = importlib.machinery.SourceFileLoader("kernels", path)
+        kernels = importlib.util.module_from_spec(importlib.util.spec_from_loader("kernels", loader))
+        loader.exec_module(kernels)
+        labels = {}
+        one = kernels.label_of(self.image("a/bzImage", "6.18.1", "first"), labels)
+        two = kernels.label_of(self.image("b/bzImage", "6.18.1", "second"), labels)
+        self.assertEqual("6.18.1", one)
+        self.assertRegex(two, "^6.18.1-[0-9a-f]{8}$")
+        self.assertEqual("6.19.0-rc1", kernels.label_of(self.image("c/bzImage", "6.19.0-rc1", ""), labels))
+        self.assertEqual("other", kernels.label_of(self.put("other", "no kernel"), labels))
+        with self.assertRaisesRegex(Exception, "the same image as 6.18.1"):
+            kernels.label_of(self.image("d/bzImage", "6.18.1", "first"), labels)
+
     @case
     def the_archive_of_a_guest_is_one_that_cpio_reads(self):
         from suite import guest
