@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Opens of 1, 2, 8 and 64 targets at once, natively, under the bare supervisor and under the pool, which does
- * the same with each notification; with CPUs that may idle, that are kept awake, and all on one CPU.
- * Time is that of one open in the whole: wall time over all opens of all targets.
+ * Opens of 1, 2, 8 and 64 targets at once: natively; under the bare supervisor; under the pool of sluice's workers,
+ * which does the same with each notification; under `sluice run -p open`, without and with --layers emulate. With CPUs
+ * that may idle, that are kept awake, and all on one CPU. Time is that of one open in the whole: wall time over all
+ * opens of all targets. SLUICE in the environment names the sluice; else it is the one of this build.
  */
 extern "C" {
 #include "bench/bare_supervisor.h"
@@ -84,9 +85,10 @@ int target_main(int n)
 	return 0;
 }
 
-enum way { NATIVE, BARE, POOL };
+enum way { NATIVE, BARE, POOL, SLUICE, EMULATE };
 enum cpus { FREE, BUSY, PINNED };
-const char *const way_names[] = {"native", "bare", "sluice"};
+const char *const way_names[] = {"native", "bare", "pool", "sluice", "sluice-emulate"};
+std::string self_path, sluice_path;
 const char *const cpus_names[] = {"free", "busy", "pinned"};
 
 /* CPUs that never idle, but are anybody's at once. */
@@ -149,18 +151,26 @@ class Targets {
 public:
 	int listener = -1;
 
-	Targets(int n, bool trapped)
+	Targets(int n, enum way way)
 	{
-		char self[] = "/proc/self/exe", arg[] = "--targets";
-		std::string number = std::to_string(n);
-		char *argv[] = {self, arg, number.data(), nullptr};
+		std::vector<std::string> words = {self_path, "--targets", std::to_string(n)};
+		std::vector<char *> argv;
 		int keep[2] = {dup(0), dup(1)};
 
+		if (way == EMULATE)
+			words.insert(words.begin(), {sluice_path, "run", "-q", "-p", "open", "--layers", "emulate", "--"});
+		else if (way == SLUICE)
+			words.insert(words.begin(), {sluice_path, "run", "-q", "-p", "open", "--"});
+		for (std::string &word : words)
+			argv.push_back(word.data());
+		argv.push_back(nullptr);
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_) < 0)
 			abort();
 		dup2(pair_[1], 0);
 		dup2(pair_[1], 1);
-		if (bare_start(&call_openat, trapped ? 1 : 0, argv, &pid_, &listener) < 0)
+		if (way == SLUICE || way == EMULATE)
+			start(argv.data());
+		else if (bare_start(&call_openat, way == NATIVE ? 0 : 1, argv.data(), &pid_, &listener) < 0)
 			abort();
 		for (int i = 0; i < 2; i++) {
 			dup2(keep[i], i);
@@ -189,6 +199,19 @@ public:
 private:
 	int pair_[2];
 	pid_t pid_;
+
+	/* A supervisor of its own: below the listener of another there is none. */
+	void start(char *const *argv)
+	{
+		pid_ = fork();
+		if (pid_ < 0)
+			abort();
+		if (pid_ == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			execv(argv[0], argv);
+			_exit(127);
+		}
+	}
 };
 
 void serve(void *ctx, struct worker *, const struct seccomp_notif *notif)
@@ -213,7 +236,7 @@ void opens(benchmark::State &state, enum way way, enum cpus cpus)
 {
 	Spinners spinners(cpus == BUSY);
 	Pin pin(cpus == PINNED);
-	Targets t(int(state.range(0)), way != NATIVE);
+	Targets t(int(state.range(0)), way);
 	struct features features = {};
 	struct pool_config config = {};
 	struct pool *pool = nullptr;
@@ -243,20 +266,35 @@ void opens(benchmark::State &state, enum way way, enum cpus cpus)
 		close(t.listener);
 }
 
+void find_programs()
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
+	const char *given = getenv("SLUICE");
+
+	self_path.assign(self, n > 0 ? size_t(n) : 0);
+	sluice_path = given ? given : self_path.substr(0, self_path.rfind('/')) + "/../sluice";
+	if (access(sluice_path.c_str(), X_OK) < 0) {
+		fprintf(stderr, "micro_targets: there is no %s: SLUICE=FILE names it\n", sluice_path.c_str());
+		exit(1);
+	}
+}
+
 } // namespace
 
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--targets") == 0)
 		return target_main(atoi(argv[2]));
+	find_programs();
 	for (int cpus = FREE; cpus <= PINNED; cpus++)
-		for (int way = NATIVE; way <= POOL; way++) {
+		for (int way = NATIVE; way <= EMULATE; way++) {
 			std::string name = std::string("open/cpus:") + cpus_names[cpus] + "/way:" + way_names[way];
 
 			benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State &state) {
 				opens(state, static_cast<enum way>(way), static_cast<enum cpus>(cpus));
 			})->ArgName("targets")->Arg(1)->Arg(2)->Arg(8)->Arg(64)->UseManualTime()
-				->Unit(benchmark::kMicrosecond)->Iterations(8);
+				->Unit(benchmark::kMicrosecond)->Iterations(3);
 		}
 	benchmark::Initialize(&argc, argv);
 	benchmark::RunSpecifiedBenchmarks();

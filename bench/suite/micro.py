@@ -27,7 +27,7 @@ class Micro(Benchmark):
                 "--benchmark_repetitions=%d" % rounds, "--benchmark_enable_random_interleaving=true"]
         if ctx.quick:
             argv.append("--benchmark_min_time=0.01")
-        seconds, text = timed(argv, ctx.work, timeout=1800.0)
+        seconds, text = timed(argv, ctx.work, dict(os.environ, SLUICE=ctx.place.sluice), timeout=1800.0)
         try:
             with open(out, encoding="utf-8") as f:
                 found = json.load(f)["benchmarks"]
