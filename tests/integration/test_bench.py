@@ -507,6 +507,25 @@ class Instructions(BenchCase):
             self.assertEqual(len(re.findall(r" ok$", r.out, re.M)), len(json.load(f)), r)
 
 
+    @case
+    def no_notification_takes_more_system_calls_than_it_did(self):
+        """The other benchmark without a clock. Half a call is what waiting and promotions may add."""
+        script = os.path.join(TOP, "perf/calls")
+        if not os.path.exists(script) or not os.path.exists(os.path.join(BUILD, "bench/open-loop")):
+            self.skip("perf/ or the programs of bench/ are not beside this build")
+        if not shutil.which("strace"):
+            self.skip("strace is not installed")
+        if os.geteuid() != 0:
+            self.skip("only root may trace sluice")
+        for what, most in ((["--", "-p", "open"], 3), (["--", "-p", "open", "--layers", "emulate"], 10),
+                           (["--op", "create"], 13)):
+            r = self._run([sys.executable, "-B", script, "--build", BUILD, "--seconds", "0.5", *what], timeout=60)
+            self.assert_status(r, 0)
+            found = re.search(r"(\d+) notifications under strace, ([\d.]+) calls for each", r.out)
+            self.assertGreater(int(found[1]), 100, r)
+            self.assertLess(float(found[2]), most + 0.5, r)
+
+
 class Words(BenchCase):
     def options(self, command):
         text = self.bench(command, "--help").out
