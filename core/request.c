@@ -31,7 +31,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->n_needs = 0;
 	q->verdict = (struct verdict){.action = ACTION_DENY, .err = EACCES};
 	q->decisive = (struct need){0};
-	q->asked = q->answered = q->creates = q->is_open = q->slow = q->baseline_only = false;
+	q->asked = q->asks_again = q->answered = q->creates = q->is_open = q->slow = q->baseline_only = false;
 	q->open_flags = q->open_mode = q->open_resolve = 0;
 	q->extra = NULL;
 	q->extra_len = 0;

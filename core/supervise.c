@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#define NOBODY_TO_ASK "there is no terminal to ask on"
+
 static int (*const prepare[CALL_CLASS_COUNT])(struct request *q) = {
 	[CALL_ALLOW] = pass_prepare,   [CALL_REFUSE] = NULL,	      [CALL_ARGS] = ids_prepare,
 	[CALL_OPEN] = open_prepare,    [CALL_EXEC] = exec_prepare,     [CALL_NAME] = name_prepare,
@@ -77,8 +79,10 @@ static void refuse(struct request *q, enum observed_by by, const char *detail)
 	reply_errno(q, err);
 }
 
+/* Q may be unanswered after it: asks_again. */
 static void perform(struct request *q)
 {
+	q->asks_again = false;
 	atomic_fetch_add_explicit(&q->sup->emulated, 1, memory_order_relaxed);
 	if (q->acts_as_target && creds_enter(&q->status) < 0) {
 		q->verdict.err = EPERM;
@@ -91,12 +95,22 @@ static void perform(struct request *q)
 }
 
 static void park(struct request *q);
+static void ask_next(struct request *q);
+
+/* All questions anew, about what is there now. Takes Q. */
+static void ask_from_the_first(struct request *q)
+{
+	q->asked = true;
+	q->next_need = 0;
+	ask_next(q);
+}
 
 static void perform_slowly(void *arg, void *local)
 {
 	struct request *q = arg;
 
 	(void)local;
+	q->asks_again = false;
 	/* It may have waited long: nothing is done for a caller that is gone, nor what is refused by now. */
 	if (!reply_still_valid(q)) {
 		q->answered = true;
@@ -109,6 +123,12 @@ static void perform_slowly(void *arg, void *local)
 			request_observe(q, true, BY_USER, REPLY_EMULATE, 0, NULL);
 		perform(q);
 	}
+	if (q->asks_again && q->sup->asker) {
+		ask_from_the_first(q);
+		return;
+	}
+	if (q->asks_again)
+		refuse(q, BY_USER, NOBODY_TO_ASK);
 	request_done(q);
 	free(q);
 }
@@ -137,8 +157,6 @@ static void hand_to_slow(struct request *q)
 	q->answered = false;
 	reply_errno(q, ENOMEM);
 }
-
-static void ask_next(struct request *q);
 
 /* Takes Q. */
 static void hand_over(struct request *q)
@@ -171,7 +189,7 @@ static void answered_by_user(void *ctx, enum answer answer)
 {
 	static const char *const why[] = {
 		[ANSWER_NO] = "the answer was no", [ANSWER_TIMEOUT] = "nobody answered in time",
-		[ANSWER_NO_TERMINAL] = "there is no terminal to ask on",
+		[ANSWER_NO_TERMINAL] = NOBODY_TO_ASK,
 		[ANSWER_END_TREE] = "the command was ended", [ANSWER_FLOOD] = "too many questions at once",
 		[ANSWER_COUNT] = NULL,
 	};
@@ -235,6 +253,32 @@ static void ask_next(struct request *q)
 	text_done(&ancestors);
 }
 
+/* Only the asking call waits: its objects stay pinned in the parked copy, and those are handed over. */
+static void park_copy(struct request *q)
+{
+	struct request *copy = request_detach(q);
+
+	if (!copy) {
+		q->answered = false;
+		refuse(q, BY_ERROR, "out of memory");
+		return;
+	}
+	ask_from_the_first(copy);
+}
+
+/* On a worker: perform, and ask if there is something new to ask about. */
+static void perform_or_ask(struct request *q)
+{
+	perform(q);
+	if (!q->asks_again)
+		return;
+	q->asks_again = false;
+	if (q->sup->asker)
+		park_copy(q);
+	else
+		refuse(q, BY_USER, NOBODY_TO_ASK);
+}
+
 /* All questions of this call were answered before, for the run or always: act on it at once. */
 static bool act_on_known(struct request *q)
 {
@@ -260,31 +304,17 @@ static bool act_on_known(struct request *q)
 	}
 	if (q->sup->wants_allowed || q->verdict.audit)
 		request_observe(q, true, BY_USER, REPLY_EMULATE, 0, NULL);
-	perform(q);
+	perform_or_ask(q);
 	return true;
 }
 
-/* Only the asking call waits: its objects stay pinned in the parked copy, and those are handed over. */
 static void park(struct request *q)
 {
-	struct request *copy;
-
 	atomic_fetch_add_explicit(&q->sup->asked, 1, memory_order_relaxed);
-	if (!q->sup->asker || !q->perform) {
-		refuse(q, BY_USER, "there is no terminal to ask on");
-		return;
-	}
-	if (act_on_known(q))
-		return;
-	copy = request_detach(q);
-	if (!copy) {
-		q->answered = false;
-		refuse(q, BY_ERROR, "out of memory");
-		return;
-	}
-	copy->next_need = 0;
-	copy->asked = true;
-	ask_next(copy);
+	if (!q->sup->asker || !q->perform)
+		refuse(q, BY_USER, NOBODY_TO_ASK);
+	else if (!act_on_known(q))
+		park_copy(q);
 }
 
 static void allow(struct request *q, bool in_baseline)
@@ -300,7 +330,7 @@ static void allow(struct request *q, bool in_baseline)
 	} else if (q->slow) {
 		hand_to_slow(q);
 	} else {
-		perform(q);
+		perform_or_ask(q);
 	}
 }
 

@@ -92,6 +92,7 @@ struct request {
 	struct need decisive;
 	uint64_t began_ns; /* for the record; 0: nobody wants to know */
 	bool asked;         /* the user said yes, or is about to be asked */
+	bool asks_again;    /* performing it met another object, which a rule asks about */
 	unsigned next_need; /* questions: where to go on when this one is answered */
 	bool answered;
 	bool creates; /* what is judged is not there */

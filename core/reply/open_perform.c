@@ -111,7 +111,8 @@ static int create_object(const struct request *q)
 	return sys_openat2(at->parent, at->last, flags, q->open_mode, RESOLVE_NO_SYMLINKS);
 }
 
-/* The object is another than the one that was judged: resolve and judge again. 0: go on. */
+/* The object is another than the one that was judged: resolve and judge again. 0: go on. An answer was about the other
+ * object, if there was one: about this one the caller asks. */
 static int start_over(struct request *q)
 {
 	resolved_done(&q->at[0]);
@@ -132,7 +133,10 @@ static int start_over(struct request *q)
 		return -EEXIST;
 	open_state_needs(q);
 	request_judge(q);
-	/* A question would have to be asked about the new object: no longer possible here. */
+	if (q->verdict.action == ACTION_ASK) {
+		q->asks_again = true;
+		return -EAGAIN;
+	}
 	if (q->verdict.action != ACTION_ALLOW) {
 		request_observe(q, false, BY_RULE, REPLY_ERRNO, q->verdict.err ? q->verdict.err : EACCES, NULL);
 		return -(q->verdict.err ? q->verdict.err : EACCES);
@@ -219,6 +223,8 @@ void open_perform(struct request *q)
 				break;
 		}
 		r = start_over(q);
+		if (q->asks_again)
+			return;
 		if (r < 0) {
 			fd = r;
 			break;

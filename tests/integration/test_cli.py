@@ -398,6 +398,19 @@ class Terminal(terminals.TerminalCase):
         self.assertNotIn("0THER", self.shown)
 
     @case
+    def what_somebody_else_made_meanwhile_is_asked_about(self):
+        """The question was about a name that is free; to refuse the call without a word would be neither yes nor no."""
+        self.put("made", "theirs\n")
+        self.open_terminal("echo mine >>log; cat log", policy="{base}allow all {dir}\nask write {dir}/log\n")
+        self.await_words("? help")
+        os.rename(os.path.join(self.dir, "made"), os.path.join(self.dir, "log"))
+        self.answer("y")
+        self.await_words("? help")
+        self.answer("y")
+        self.assertEqual(self.end(), 0, self.shown)
+        self.assertIn("theirs\r\nmine", self.shown)
+
+    @case
     def without_a_prompt_it_is_no(self):
         self.open_terminal("cat secret", options=["--prompt", "none"])
         self.assertEqual(self.end(), 1, self.shown)
