@@ -101,6 +101,8 @@ def _samples(r, name, way):
 
 def _rough(r, name):
     """Why a figure of this run neither shows that a goal is met nor that it is missed."""
+    if r["machine"].get("cpus", 2) != 2 or (r.get("settings") or {}).get("jobs", 2) != 2:
+        return "the goals are for two CPUs and --jobs 2"
     if r["benchmarks"][name].get("noisy"):
         return "noisy"
     return "measured with --quick" if (r.get("settings") or {}).get("quick") else None

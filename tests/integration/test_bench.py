@@ -240,6 +240,8 @@ class Goals(BenchCase):
         r = self.with_ratio(1.2, 1.25, 1.3)
         r["benchmarks"]["open"]["noisy"] = ["others"]
         self.assertEqual(self.verdicts(r), {what: "not shown: noisy"})
+        r = self.with_ratio(1.0, 1.05, 1.09, settings={"jobs": 8})
+        self.assertEqual(self.verdicts(r), {what: "not shown: the goals are for two CPUs and --jobs 2"})
 
     @case
     def beside_a_goal_stands_what_the_bare_mechanism_has(self):
