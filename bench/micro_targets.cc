@@ -158,7 +158,8 @@ public:
 		int keep[2] = {dup(0), dup(1)};
 
 		if (way == EMULATE)
-			words.insert(words.begin(), {sluice_path, "run", "-q", "-p", "open", "--layers", "emulate", "--"});
+			words.insert(words.begin(),
+				     {sluice_path, "run", "-q", "-p", "open", "--layers", "emulate", "--"});
 		else if (way == SLUICE)
 			words.insert(words.begin(), {sluice_path, "run", "-q", "-p", "open", "--"});
 		for (std::string &word : words)

@@ -175,7 +175,7 @@ static bool is_device(const struct resolved *at)
 	return resolved_exists(at) && (S_ISCHR(at->st.st_mode) || S_ISBLK(at->st.st_mode));
 }
 
-/* UNSEEN: whatever file or directory bears the names. */
+/* UNSEEN: whatever object of that kind bears the names. Devices stay where they are. */
 static bool baseline_holds(const struct request *q, bool unseen)
 {
 	const struct plan *plan = q->rules->plan;

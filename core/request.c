@@ -31,7 +31,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->n_needs = 0;
 	q->verdict = (struct verdict){.action = ACTION_DENY, .err = EACCES};
 	q->decisive = (struct need){0};
-	q->asked = q->asks_again = q->answered = q->creates = q->is_open = q->slow = q->baseline_only = false;
+	q->asked = q->may_wait = q->answered = q->creates = q->is_open = q->slow = q->baseline_only = false;
 	q->open_flags = q->open_mode = q->open_resolve = 0;
 	q->extra = NULL;
 	q->extra_len = 0;
@@ -41,6 +41,8 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->insists = q->is_hint = false;
 	q->cache_based = false;
 	q->perform = NULL;
+	q->again = AGAIN_NOT;
+	q->repeats = 0;
 	q->boundable = q->must_be_file = q->is_readable_there = false;
 	q->acts_as_target = false;
 	q->began_ns = sup->wants_allowed ? clock_ns(CLOCK_MONOTONIC) : 0;

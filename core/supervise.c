@@ -79,10 +79,10 @@ static void refuse(struct request *q, enum observed_by by, const char *detail)
 	reply_errno(q, err);
 }
 
-/* Q may be unanswered after it: asks_again. */
+/* Q may be unanswered after it: again. */
 static void perform(struct request *q)
 {
-	q->asks_again = false;
+	q->again = AGAIN_NOT;
 	atomic_fetch_add_explicit(&q->sup->emulated, 1, memory_order_relaxed);
 	if (q->acts_as_target && creds_enter(&q->status) < 0) {
 		q->verdict.err = EPERM;
@@ -110,7 +110,8 @@ static void perform_slowly(void *arg, void *local)
 	struct request *q = arg;
 
 	(void)local;
-	q->asks_again = false;
+	q->again = AGAIN_NOT;
+	q->may_wait = true;
 	/* It may have waited long: nothing is done for a caller that is gone, nor what is refused by now. */
 	if (!reply_still_valid(q)) {
 		q->answered = true;
@@ -123,11 +124,11 @@ static void perform_slowly(void *arg, void *local)
 			request_observe(q, true, BY_USER, REPLY_EMULATE, 0, NULL);
 		perform(q);
 	}
-	if (q->asks_again && q->sup->asker) {
+	if (q->again == AGAIN_ASK && q->sup->asker) {
 		ask_from_the_first(q);
 		return;
 	}
-	if (q->asks_again)
+	if (q->again == AGAIN_ASK)
 		refuse(q, BY_USER, NOBODY_TO_ASK);
 	request_done(q);
 	free(q);
@@ -266,16 +267,15 @@ static void park_copy(struct request *q)
 	ask_from_the_first(copy);
 }
 
-/* On a worker: perform, and ask if there is something new to ask about. */
-static void perform_or_ask(struct request *q)
+/* On a worker, which must neither wait nor ask. */
+static void perform_at_once(struct request *q)
 {
 	perform(q);
-	if (!q->asks_again)
-		return;
-	q->asks_again = false;
-	if (q->sup->asker)
+	if (q->again == AGAIN_SLOWLY)
+		hand_to_slow(q);
+	else if (q->again == AGAIN_ASK && q->sup->asker)
 		park_copy(q);
-	else
+	else if (q->again == AGAIN_ASK)
 		refuse(q, BY_USER, NOBODY_TO_ASK);
 }
 
@@ -304,7 +304,7 @@ static bool act_on_known(struct request *q)
 	}
 	if (q->sup->wants_allowed || q->verdict.audit)
 		request_observe(q, true, BY_USER, REPLY_EMULATE, 0, NULL);
-	perform_or_ask(q);
+	perform_at_once(q);
 	return true;
 }
 
@@ -330,7 +330,7 @@ static void allow(struct request *q, bool in_baseline)
 	} else if (q->slow) {
 		hand_to_slow(q);
 	} else {
-		perform_or_ask(q);
+		perform_at_once(q);
 	}
 }
 

@@ -92,7 +92,10 @@ struct request {
 	struct need decisive;
 	uint64_t began_ns; /* for the record; 0: nobody wants to know */
 	bool asked;         /* the user said yes, or is about to be asked */
-	bool asks_again;    /* performing it met another object, which a rule asks about */
+	bool may_wait;      /* it is performed on a thread for that */
+	/* Performing it met another object: one that a rule asks about, one that may make a worker wait. */
+	enum { AGAIN_NOT, AGAIN_ASK, AGAIN_SLOWLY } again;
+	unsigned repeats;
 	unsigned next_need; /* questions: where to go on when this one is answered */
 	bool answered;
 	bool creates; /* what is judged is not there */
@@ -107,7 +110,7 @@ struct request {
 	char address[128]; /* of a refused or recorded connect or bind, as text */
 	int fd; /* a duplicate of a target's descriptor, or -EBADF */
 
-	/* what is to be done once it is allowed: replies exactly once */
+	/* what is to be done once it is allowed: replies exactly once, or says `again` */
 	void (*perform)(struct request *q);
 	struct cache_base cache_base; /* where path[0] starts, once it was looked for in the cache */
 	bool cache_based;

@@ -5,6 +5,7 @@
  * can do nothing that a refusal would have to take back: the name is clean and no link is on the way, so that it is
  * canonical whatever object bears it; the policy allows that name before anything is opened; and the object is a
  * file or a directory. If a FIFO or the like takes its place in between, O_NONBLOCK keeps us from waiting for it.
+ * Where the kernel may open that very object, it is not even opened here.
  */
 #include "core/request.h"
 
@@ -58,23 +59,49 @@ static int open_checked(const struct request *q, mode_t mode, struct stat *ret)
 	return take_fd(&fd);
 }
 
+/* A file with a grant of its own, as those of /etc are that programs read at every start: while it bears its name the
+ * kernel may open it. That is looked up each time, since by a rename the name becomes another file's. */
+static bool is_granted_itself(struct request *q, const struct stat *st)
+{
+	const struct path_arg *p = &q->path[0];
+	const struct plan *plan = q->rules->plan;
+	struct resolved *at = &q->at[0];
+	bool is_dir = S_ISDIR(st->st_mode);
+
+	/* A record wants to know of links on the way. */
+	if (q->insists || q->sup->wants_allowed || !request_is_bounded(q) ||
+	    !plan_in_baseline(plan, plan_op_rights(plan, is_dir ? OP_LIST : OP_READ, is_dir), p->bytes, p->len,
+			      st->st_dev, st->st_ino))
+		return false;
+	memcpy(at->name, p->bytes, p->len + 1);
+	at->name_len = p->len;
+	at->st = *st;
+	at->seen = at->recalled = true;
+	return true;
+}
+
+static bool look(const struct request *q, struct stat *ret)
+{
+	return fstatat(AT_FDCWD, q->path[0].bytes, ret, AT_SYMLINK_NOFOLLOW) == 0 && is_harmless(ret->st_mode);
+}
+
 int open_at_once(struct request *q)
 {
 	struct resolved *at = &q->at[0];
 	struct stat st;
 	int r;
 
-	if (!is_plain_read(q))
+	if (!is_plain_read(q) || !look(q, &st))
 		return 0;
+	if (is_granted_itself(q, &st))
+		return 1;
 	r = request_confirm_path(q);
 	if (r < 0)
 		return r;
-	if (r == 1 && !is_plain_read(q))
+	if (r == 1 && (!is_plain_read(q) || !look(q, &st)))
 		return 0;
 	if (!request_is_valid(q))
 		return -ESRCH;
-	if (fstatat(AT_FDCWD, q->path[0].bytes, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_harmless(st.st_mode))
-		return 0;
 	if (may_bear_name(q, st.st_mode))
 		at->obj = open_checked(q, st.st_mode, &at->st);
 	if (at->obj < 0) {

@@ -25,18 +25,28 @@ static bool same_object(int fd, const struct stat *st)
 	return fstat(fd, &now) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
 }
 
+/* Does the name in the pinned parent still mean the pinned object? */
+static bool still_bears_name(const struct resolved *at)
+{
+	struct stat now;
+
+	return fstatat(at->parent, at->last, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_dev == at->st.st_dev &&
+	       now.st_ino == at->st.st_ino;
+}
+
 /* A file or a directory by its name in the pinned parent. If a FIFO has taken its place, O_NONBLOCK keeps this worker
  * from waiting for it. */
 static int open_by_name(const struct resolved *at, uint64_t flags)
 {
 	_cleanup_close_ int fd = sys_openat2(at->parent, at->last, flags | O_NONBLOCK, 0, RESOLVE_NO_SYMLINKS);
+	int r = fd;
 
-	if (fd == -ELOOP || fd == -ENXIO)
+	if (fd >= 0 && !same_object(fd, &at->st))
 		return STALE;
-	if (fd < 0)
-		return fd;
-	if (!same_object(fd, &at->st) || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, (int)flags) < 0))
-		return STALE;
+	if (fd >= 0 && !(flags & O_NONBLOCK))
+		r = (int)CALL(fcntl(fd, F_SETFL, (int)flags));
+	if (r < 0)
+		return still_bears_name(at) ? r : STALE;
 	return take_fd(&fd);
 }
 
@@ -63,26 +73,30 @@ static int open_object(const struct request *q)
 	} else {
 		flags &= ~(uint64_t)O_NOFOLLOW;
 	}
-	if (flags & O_NOFOLLOW)
-		return open_by_name(at, flags);
+	if (flags & O_NOFOLLOW) {
+		fd = open_by_name(at, flags);
+		if (fd != -EAGAIN || (flags & O_NONBLOCK))
+			return fd;
+		flags &= ~(uint64_t)O_NOFOLLOW; /* somebody's lease, which has to be waited for */
+	}
 	snprintf(link, sizeof(link), "%d", at->obj);
 	return sys_openat2(resolve_fds(), link, flags, q->open_flags & TMPFILE_BIT ? q->open_mode : 0, 0);
 }
 
-/* The level of fs.protected_WHAT, 0 where the kernel has none. */
+/* The level of fs.protected_WHAT; the strictest if that can't be read. */
 static char protection(const char *what)
 {
-	char path[48], level = '0';
+	char path[48], level;
 	_cleanup_close_ int fd = -EBADF;
 
 	snprintf(path, sizeof(path), "/proc/sys/fs/protected_%s", what);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && read(fd, &level, 1) == 1 ? level : '0';
+	return fd >= 0 && read(fd, &level, 1) == 1 ? level : '2';
 }
 
 /* In a sticky directory that others may write, O_CREAT on what another one put there is refused: files and FIFOs as
- * far as fs.protected_regular and fs.protected_fifos say, all else always. The kernel does so by the name; the object
- * is opened without it. */
+ * far as fs.protected_regular and fs.protected_fifos say, all else where the world may write. The kernel does so by the
+ * name; the object is opened without it. */
 static int check_sticky(const struct request *q)
 {
 	const struct resolved *at = &q->at[0];
@@ -133,8 +147,9 @@ static int start_over(struct request *q)
 		return -EEXIST;
 	open_state_needs(q);
 	request_judge(q);
-	if (q->verdict.action == ACTION_ASK) {
-		q->asks_again = true;
+	if (q->verdict.action == ACTION_ASK && q->repeats++ < MAX_RACES) {
+		atomic_fetch_add_explicit(&q->sup->asked, 1, memory_order_relaxed);
+		q->again = AGAIN_ASK;
 		return -EAGAIN;
 	}
 	if (q->verdict.action != ACTION_ALLOW) {
@@ -223,15 +238,12 @@ void open_perform(struct request *q)
 				break;
 		}
 		r = start_over(q);
-		if (q->asks_again)
+		if (r == 0 && q->slow && !q->may_wait)
+			q->again = AGAIN_SLOWLY;
+		if (q->again)
 			return;
 		if (r < 0) {
 			fd = r;
-			break;
-		}
-		if (q->slow) {
-			/* It has become something that may block, on a thread that must not. */
-			fd = -EINTR;
 			break;
 		}
 	}

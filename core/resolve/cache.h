@@ -6,8 +6,8 @@
  * name is a link". So a file that was never opened costs no walk either.
  *
  * It holds hints, never grants: CONTINUE is bounded by the target's Landlock domain, so a stale entry can
- * only cost a call the emulation that it would have got. What is granted by its inode is not learned: an
- * editor outside that saves by a rename would make the entry stale. Entries die with the generation (bumped by
+ * only cost a call the emulation that it would have got. A file that is granted by its inode is not learned:
+ * an editor outside that saves by a rename would make the entry stale. Entries die with the generation (bumped by
  * whatever may make a path lead elsewhere), and after eight seconds at most, for what happens outside of
  * the tree. Right after a bump nothing is learned: the change itself is still to come when its
  * call was continued.

@@ -53,9 +53,9 @@ class Moves(SluiceCase):
         self.put("no/secret", "SECRET\n")
         self.put("f", "old\n")
         for report in ("none", "all"):
-            process = self.start(self.sluice_argv("sh", "-c", "cat f; cat f; echo go; read x; cat f; cat f",
-                                                  policy="{base}\nallow all {dir}\ndeny all {dir}/no\nreport %s\n" % report),
-                                 stdin=subprocess.PIPE)
+            policy = "{base}\nallow all {dir}\ndeny all {dir}/no\nreport %s\n" % report
+            argv = self.sluice_argv("sh", "-c", "cat f; cat f; echo go; read x; cat f; cat f", policy=policy)
+            process = self.start(argv, stdin=subprocess.PIPE)
             before = [process.stdout.readline() for _ in range(3)]
             self.put("new", "new\n")
             os.rename(self.path("new"), self.path("f"))
