@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import fcntl
 import glob
 import os
 import pathlib
@@ -215,6 +216,42 @@ os._exit(0)
         # Named by a glob, so that the supervisor does the opens.
         result = self.sluice(*argv, policy="{base}\nallow all {dir}\ndeny read **/.env\n")
         self.assertRegex(result.out, "True$", result)
+
+    @case
+    def a_lease_of_somebody_outside_is_waited_for(self):
+        """As natively; with O_NONBLOCK there is nothing to wait for."""
+        self.lay_out()
+        script = """
+import os, sys, time
+for more in os.O_NOFOLLOW, 0, os.O_NOFOLLOW | os.O_NONBLOCK:
+    sys.stdin.readline()
+    began = time.monotonic()
+    try:
+        print(os.read(os.open("leased", os.O_RDONLY | more), 9), time.monotonic() - began > 0.2, flush=True)
+    except OSError as e:
+        print(e.strerror, time.monotonic() - began > 0.2, flush=True)
+"""
+        for run in (self.start, lambda argv, **how: self.start(self.sluice_argv(*argv, policy=HOLE), **how)):
+            process = run(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
+            self.addCleanup(self.kill_session, process)
+            self.wait_for("the command", lambda p=process: p.poll() is None)
+            said = []
+            for _ in range(3):
+                fd = os.open(self.put("leased", "content"), os.O_RDWR)
+                before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+                try:
+                    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+                    process.stdin.write("go\n")
+                    process.stdin.flush()
+                    time.sleep(0.4)
+                finally:
+                    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+                    os.close(fd)
+                    signal.signal(signal.SIGIO, before)
+                said.append(process.stdout.readline().strip())
+                os.unlink(os.path.join(self.dir, "leased"))
+            _, err = process.communicate(timeout=30)
+            self.assertEqual(["b'content' True"] * 2 + ["Resource temporarily unavailable False"], said, err)
 
     @case
     def daemons_end_with_the_command(self):
