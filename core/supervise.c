@@ -270,12 +270,17 @@ static void park_copy(struct request *q)
 /* On a worker, which must neither wait nor ask. */
 static void perform_at_once(struct request *q)
 {
+	enum again again;
+
 	perform(q);
-	if (q->again == AGAIN_SLOWLY)
+	/* Dealt with here: who called must not do so once more, with what is left of Q. */
+	again = q->again;
+	q->again = AGAIN_NOT;
+	if (again == AGAIN_SLOWLY)
 		hand_to_slow(q);
-	else if (q->again == AGAIN_ASK && q->sup->asker)
+	else if (again == AGAIN_ASK && q->sup->asker)
 		park_copy(q);
-	else if (q->again == AGAIN_ASK)
+	else if (again == AGAIN_ASK)
 		refuse(q, BY_USER, NOBODY_TO_ASK);
 }
 

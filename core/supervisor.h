@@ -94,7 +94,7 @@ struct request {
 	bool asked;         /* the user said yes, or is about to be asked */
 	bool may_wait;      /* it is performed on a thread for that */
 	/* Performing it met another object: one that a rule asks about, one that may make a worker wait. */
-	enum { AGAIN_NOT, AGAIN_ASK, AGAIN_SLOWLY } again;
+	enum again { AGAIN_NOT, AGAIN_ASK, AGAIN_SLOWLY } again;
 	unsigned repeats;
 	unsigned next_need; /* questions: where to go on when this one is answered */
 	bool answered;
