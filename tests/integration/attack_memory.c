@@ -52,19 +52,25 @@ static void *discard(void *arg)
 	return NULL;
 }
 
-static enum outcome open_while(void *(*disturb)(void *))
+/* Until the race that has begun is over. */
+static enum outcome open_until_secret(const char *path)
 {
 	bool got = false;
 
+	while (!race_over() && !got)
+		got = fd_gives_secret(open(path, O_RDONLY | O_CLOEXEC));
+	race_join();
+	return got ? escaped("the secret") : held("never");
+}
+
+static enum outcome open_while(void *(*disturb)(void *))
+{
 	if (!map_twice())
 		return cannot("no shared page: %s", strerrorname_np(errno));
 	strcpy(alias, "ok/plain0");
 	race_begin();
 	race_against(disturb, NULL);
-	while (!race_over() && !got)
-		got = fd_gives_secret(open(page, O_RDONLY | O_CLOEXEC));
-	race_join();
-	return got ? escaped("the secret") : held("never");
+	return open_until_secret(page);
 }
 
 static enum outcome path_in_protected_memory(void)
@@ -135,7 +141,7 @@ static bool give_up_ids(void)
 static enum outcome open_a_path_that_grows(bool (*give_up)(void))
 {
 	int fd = open("fresh", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-	bool made = fd >= 0 && write(fd, "SECRET\n", 7) == 7, got = false;
+	bool made = fd >= 0 && write(fd, "SECRET\n", 7) == 7;
 
 	close(fd);
 	memset(growing, 'x', sizeof(growing));
@@ -148,10 +154,7 @@ static enum outcome open_a_path_that_grows(bool (*give_up)(void))
 		race_join();
 		return cannot("giving up: %s", strerrorname_np(errno));
 	}
-	while (!race_over() && !got)
-		got = fd_gives_secret(open(growing, O_RDONLY | O_CLOEXEC));
-	race_join();
-	return got ? escaped("the secret") : held("never");
+	return open_until_secret(growing);
 }
 
 /* A sandbox within the sandbox. */
