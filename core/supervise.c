@@ -355,6 +355,14 @@ static void look_again(struct request *q)
 
 static void answer_error(struct request *q, int err);
 
+/* Of what was opened at once for a target that may be gone, nobody is told. */
+static bool is_told_of_gone(struct request *q)
+{
+	bool is_told = q->verdict.action != ACTION_ALLOW || q->verdict.audit || q->sup->wants_allowed;
+
+	return q->is_open && is_told && !request_is_valid(q);
+}
+
 static void act(struct request *q)
 {
 	bool in_baseline;
@@ -363,7 +371,9 @@ static void act(struct request *q)
 	/* To look at the target's memory and names may have taken long: what counts are the rules of now. */
 	request_still_allowed(q);
 	in_baseline = q->verdict.action == ACTION_ALLOW && request_in_baseline(q);
-	if (!in_baseline)
+	if (is_told_of_gone(q))
+		r = -ESRCH;
+	else if (!in_baseline)
 		r = request_confirm_path(q);
 	if (r < 0)
 		answer_error(q, -r);

@@ -6,6 +6,9 @@
  * canonical whatever object bears it; the policy allows that name before anything is opened; and the object is a
  * file or a directory. If a FIFO or the like takes its place in between, O_NONBLOCK keeps us from waiting for it.
  * Where the kernel may open that very object, it is not even opened here.
+ *
+ * That the bytes were the target's is not asked for on its own: the kernel takes the descriptor only while the
+ * notification stands, and nothing else is done with what was found, unless somebody is told (act()).
  */
 #include "core/request.h"
 
@@ -100,8 +103,6 @@ int open_at_once(struct request *q)
 		return r;
 	if (r == 1 && (!is_plain_read(q) || !look(q, &st)))
 		return 0;
-	if (!request_is_valid(q))
-		return -ESRCH;
 	if (may_bear_name(q, st.st_mode))
 		at->obj = open_checked(q, st.st_mode, &at->st);
 	if (at->obj < 0) {

@@ -518,7 +518,7 @@ class Instructions(BenchCase):
             self.skip("strace is not installed")
         if os.geteuid() != 0:
             self.skip("only root may trace sluice")
-        for what, most in ((["--", "-p", "open"], 3), (["--", "-p", "open", "--layers", "emulate"], 10),
+        for what, most in ((["--", "-p", "open"], 3), (["--", "-p", "open", "--layers", "emulate"], 9),
                            (["--op", "create"], 13)):
             r = self._run([sys.executable, "-B", script, "--build", BUILD, "--seconds", "0.5", *what], timeout=60)
             if "Operation not permitted" in r.err:
