@@ -119,6 +119,39 @@ class Calls(SluiceCase):
             shutil.rmtree(top)
 
     @case
+    def a_lock_file_that_is_removed_meanwhile_is_made_anew(self):
+        """O_CREAT, with O_NOFOLLOW or without, finds or makes the file, though somebody outside removes it."""
+        remove = """
+import os
+while True:
+    try: os.unlink("lock")
+    except FileNotFoundError: pass
+"""
+        script = """
+import collections, os, time
+end = time.monotonic() + 0.6
+found = collections.Counter()
+while time.monotonic() < end:
+    for more in os.O_NOFOLLOW, 0:
+        try:
+            os.close(os.open("lock", os.O_CREAT | os.O_RDWR | more, 0o600))
+            found["opened"] += 1
+        except OSError as e:
+            found[e.strerror] += 1
+print(found["opened"] > 100, *(e for e in found if e != "opened"))
+"""
+        remover = self.start(["/usr/bin/python3", "-c", remove])
+        try:
+            for policy in (None, "{base}\nallow all {dir}\ndeny read **/.env\n"):
+                argv = ["/usr/bin/python3", "-c", script]
+                r = self.native(*argv) if policy is None else self.sluice(*argv, policy=policy)
+                self.assert_status(r, 0)
+                self.assertEqual("True\n", r.out, r)
+        finally:
+            remover.kill()
+            remover.communicate()
+
+    @case
     def what_a_link_through_self_leads_to_is_the_callers(self):
         """To the supervisor, whose own "self" it would be, it is missing."""
         script = ("echo x >data; for l in /proc/self/fd/9 /proc/thread-self/fd/9 /dev/fd/9; do rm -f link; ln -s $l link; "
