@@ -16,7 +16,8 @@
 #include <sys/sysmacros.h>
 
 #define STALE (-ESTALE - 4096) /* the name means something else by now; no errno of the kernel */
-#define MAX_RACES 16 /* creations that others were faster at */
+#define MAX_RACES 16 /* creations that others were faster at: by chance, or in step with us */
+#define MAX_RACES_SLOWLY 4096 /* where nobody else waits for this thread */
 
 static bool same_object(int fd, const struct stat *st)
 {
@@ -215,7 +216,7 @@ void open_perform(struct request *q)
 		finish(q, fd < 0 ? fd : open_object(q));
 		return;
 	}
-	for (unsigned race = 0; race < MAX_RACES; race++) {
+	for (unsigned races = 1; races <= (q->may_wait ? MAX_RACES_SLOWLY : MAX_RACES); races++) {
 		int r;
 
 		if (q->at[0].obj < 0) {
@@ -238,7 +239,7 @@ void open_perform(struct request *q)
 				break;
 		}
 		r = start_over(q);
-		if (r == 0 && q->slow && !q->may_wait)
+		if (r == 0 && !q->may_wait && (q->slow || races == MAX_RACES))
 			q->again = AGAIN_SLOWLY;
 		if (q->again)
 			return;

@@ -424,6 +424,39 @@ class Programs(ControlCase):
             self.assertEqual((r.status, r.out), (1, ""), "%s\n%s" % (body, r))
 
     @case
+    def an_object_that_takes_a_free_name_meanwhile_is_asked_about(self):
+        """The name is free and may be made; by then what a rule asks about bears it. Natively that is just opened."""
+        link = """
+import os, random
+while True:
+    os.link("secret", "log")
+    for _ in range(random.randrange(600)): pass
+    os.unlink("log")
+"""
+        script = """
+import collections, os, time
+end = time.monotonic() + 1
+found = collections.Counter()
+while time.monotonic() < end:
+    try:
+        fd = os.open("log", os.O_CREAT | os.O_RDONLY, 0o600)
+        found[os.read(fd, 9)] += 1
+        os.unlink("log")
+        os.close(fd)
+    except FileNotFoundError: pass
+    except OSError as e: found[e.strerror] += 1
+print(*sorted(map(str, found)))
+"""
+        prompt = self.program_that("echo '{\"answer\":\"yes\",\"scope\":\"run\"}'")
+        linker = self.start(["sh", "-c", "while :; do /usr/bin/python3 -c '%s' 2>/dev/null; done" % link])
+        try:
+            r = self.sluice("/usr/bin/python3", "-c", script, options=["--prompt", prompt],
+                            policy="{base}allow all {dir}\nask read {dir}/secret\n")
+        finally:
+            self.kill_session(linker)
+        self.assertEqual((r.status, r.out), (0, "b'' b'S3CRET'\n"), r)
+
+    @case
     def a_program_that_hangs_is_ended_with_what_it_started(self):
         r = self.run_with("sleep 300 & sleep 300", options=["--prompt-timeout", "1"])
         self.assertEqual((r.status, r.out), (1, ""), r)
