@@ -255,6 +255,29 @@ int task_identify_dir(pid_t tid, int dirfd, struct statx *ret)
 	return name_dir(dirfd, what, sizeof(what)) ? proc_statx(tid, what, STATX_INO | STATX_BTIME, ret) : -EBADF;
 }
 
+ssize_t task_read_dir_name(pid_t tid, int dirfd, char *name, size_t size)
+{
+	static const char deleted[] = " (deleted)";
+	const size_t tail = sizeof(deleted) - 1;
+	int dir = kept_dir(tid);
+	char what[32], link[64];
+	ssize_t n;
+
+	if (!name_dir(dirfd, what, sizeof(what)))
+		return -EBADF;
+	snprintf(link, sizeof(link), "/proc/%d/%s", tid, what);
+	n = dir >= 0 ? CALL(readlinkat(dir, what, name, size)) : -ESRCH;
+	if (dir >= 0 && n < 0)
+		forget();
+	if (n < 0)
+		n = CALL(readlink(link, name, size));
+	if (n < 0 || (size_t)n == size)
+		return n < 0 ? n : -ENAMETOOLONG;
+	if (name[0] != '/' || ((size_t)n > tail && memcmp(name + n - tail, deleted, tail) == 0))
+		return -ENOENT;
+	return n;
+}
+
 /* PATH as we reach it: from the descriptor *RET_DIR, in NAME or as it is. 0 or -EBADF. */
 static int reach(pid_t tid, int dirfd, const char *path, int *ret_dir, char *name, size_t size, const char **ret)
 {

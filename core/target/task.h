@@ -39,6 +39,9 @@ int task_read_umask(pid_t tid);
 int task_open_dir(pid_t tid, int dirfd);
 /* The same directory's identity, unopened: device, inode, and when it was made. 0 or -errno. */
 int task_identify_dir(pid_t tid, int dirfd, struct statx *ret);
+/* The name that the kernel has for it, without a zero. Its length; -ENOENT: it has none, or one that is no path; or
+ * -errno. */
+ssize_t task_read_dir_name(pid_t tid, int dirfd, char *name, size_t size);
 /* statx() of a path that starts from it (or is absolute), by the supervisor's own rights. 0 or -errno. */
 int task_statx(pid_t tid, int dirfd, const char *path, int flags, unsigned mask, struct statx *ret);
 /* lstat() of a path that starts from it (or is absolute), by the supervisor's own rights. 0 or -errno. */

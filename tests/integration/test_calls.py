@@ -2,6 +2,7 @@
 """Every call that takes a path: allowed where a rule allows it, refused with the rule's error elsewhere."""
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -150,6 +151,39 @@ print(found["opened"] > 100, *(e for e in found if e != "opened"))
         finally:
             remover.kill()
             remover.communicate()
+
+    @case
+    def a_relative_read_starts_from_the_directory_itself(self):
+        """Whatever name that has by now, and whatever has the name that it had."""
+        for name in ("here", "there"):
+            self.put(name + "/file", name)
+        names = [os.path.join(self.dir, name).encode() for name in ("here", "there")]
+        script = """
+import collections, os, time
+at = os.open("here", os.O_RDONLY)
+os.chdir("here")
+print("runs", flush=True)
+found, end = collections.Counter(), time.monotonic() + 0.6
+while time.monotonic() < end:
+    for fd in os.open("file", os.O_RDONLY), os.open("file", os.O_RDONLY, dir_fd=at):
+        found[os.read(fd, 9)] += 1
+        os.close(fd)
+print(*found)
+"""
+        for policy in (None, "{base}\nallow all {dir}\ndeny read **/.env\n"):
+            argv = ["/usr/bin/python3", "-c", script]
+            process = self.start(argv if policy is None else self.sluice_argv(*argv, policy=policy))
+            self.addCleanup(self.kill_session, process)
+            self.assertEqual("runs\n", process.stdout.readline())
+            swaps = 0
+            while process.poll() is None:
+                ctypes.CDLL(None).renameat2(-100, names[0], -100, names[1], 2)
+                swaps += 1
+            out, err = process.communicate()
+            self.assertEqual((0, "b'here'\n", ""), (process.returncode, out, err))
+            self.assertGreater(swaps, 1000)
+            if swaps % 2:
+                ctypes.CDLL(None).renameat2(-100, names[0], -100, names[1], 2)
 
     @case
     def what_a_link_through_self_leads_to_is_the_callers(self):

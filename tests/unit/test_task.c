@@ -61,6 +61,14 @@ static bool identity_is(pid_t pid, const char *dir)
 	return task_identify_dir(pid, AT_FDCWD, &stx) == 0 && stx.stx_ino == there.st_ino;
 }
 
+static bool name_is(pid_t pid, const char *dir)
+{
+	char name[4096];
+	ssize_t n = task_read_dir_name(pid, AT_FDCWD, name, sizeof(name));
+
+	return n == (ssize_t)strlen(dir) && memcmp(name, dir, (size_t)n) == 0;
+}
+
 /* The next fork gets PID, if nobody else forks meanwhile. False: not allowed. */
 static bool next_is(pid_t pid)
 {
@@ -101,6 +109,7 @@ static void nothing_is_found_of_a_task_that_is_gone(void **state)
 		close(fd);
 		assert_int_equal(task_read_umask(a), 077);
 		assert_true(is_in(a, "/usr"));
+		assert_true(name_is(a, "/usr"));
 	}
 	end(a);
 	assert_int_equal(task_get_fd(a, ready[0]), -ESRCH);
@@ -108,6 +117,22 @@ static void nothing_is_found_of_a_task_that_is_gone(void **state)
 	assert_int_equal(task_read_status(a, &s), -ESRCH);
 	assert_true(task_open_dir(a, AT_FDCWD) < 0);
 	assert_true(task_identify_dir(a, AT_FDCWD, &stx) < 0);
+	assert_false(name_is(a, "/usr"));
+}
+
+static void a_directory_that_is_gone_has_no_name(void **state)
+{
+	char dir[] = "/tmp/sluice-test-XXXXXX", name[4096];
+	pid_t a;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	a = start(077, dir);
+	assert_true(name_is(a, dir));
+	assert_int_equal(task_read_dir_name(a, AT_FDCWD, name, strlen(dir)), -ENAMETOOLONG);
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(task_read_dir_name(a, AT_FDCWD, name, sizeof(name)), -ENOENT);
+	end(a);
 }
 
 static void a_number_that_another_task_has_now_is_that_one(void **state)
@@ -171,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_task_is_itself),
 		cmocka_unit_test(nothing_is_found_of_a_task_that_is_gone),
+		cmocka_unit_test(a_directory_that_is_gone_has_no_name),
 		cmocka_unit_test(a_number_that_another_task_has_now_is_that_one),
 	};
 
