@@ -48,13 +48,23 @@ static struct verdict decide_name(const struct request *q, const struct need *ne
 	return v.action > plain.action ? v : policy_decide_mkdir(q->rules->policy, name, len);
 }
 
+/* That an object with other names lost this one may be wrong for a moment, while a live "x (deleted)" is renamed. */
+static struct verdict decide_lost_name(const struct request *q, const struct need *need)
+{
+	const struct resolved *at = &q->at[need->which];
+	char shown[PATH_MAX + NAME_MAX + 16];
+	int len = snprintf(shown, sizeof(shown), "%s (deleted)", at->name);
+
+	return decide_name(q, need, shown, (size_t)len);
+}
+
 struct verdict request_decide(const struct request *q, const struct need *need)
 {
 	const struct resolved *at = &q->at[need->which];
 	const struct verdict refused = {.action = ACTION_DENY, .err = EACCES};
 	char buf[PATH_MAX + NAME_MAX + 16];
 	const struct named_object *named;
-	struct verdict v, by_object;
+	struct verdict v, other, by_object;
 	size_t len = at->name_len;
 	const char *name;
 
@@ -73,6 +83,11 @@ struct verdict request_decide(const struct request *q, const struct need *need)
 	v = decide_name(q, need, name, len);
 	if (!resolved_exists(at))
 		return v;
+	if (at->deleted && at->st.st_nlink > 0) {
+		other = decide_lost_name(q, need);
+		if (strictness(other.action) > strictness(v.action))
+			v = other;
+	}
 	/* A built-in pattern for terminals does not mean those of other sessions. */
 	if ((need->op == OP_READ || need->op == OP_WRITE) && v.action == ACTION_ALLOW && v.rule &&
 	    v.rule->rank == RANK_BUILTIN && v.rule->names[0].is_glob && terminal_is_foreign(&at->st))

@@ -156,10 +156,18 @@ void resolved_done(struct resolved *r)
 	r->borrowed = false;
 }
 
+static bool bears_name(const struct resolved *r)
+{
+	struct stat st;
+
+	return lstat(r->name, &st) == 0 && st.st_dev == r->st.st_dev && st.st_ino == r->st.st_ino;
+}
+
 int resolve_name(int fd, struct resolved *r)
 {
 	static const char deleted[] = " (deleted)";
 	char number[16];
+	bool has_tail;
 	ssize_t n;
 
 	snprintf(number, sizeof(number), "%d", fd);
@@ -171,12 +179,13 @@ int resolve_name(int fd, struct resolved *r)
 	r->name[n] = '\0';
 	r->name_len = (size_t)n;
 	r->unnamed = r->name[0] != '/';
-	/* A live file may be called "x (deleted)": the link count tells, not the text. A directory that
-	 * was removed has a link count of 0 as well. */
-	if (!r->unnamed && r->st.st_nlink == 0) {
+	/* What is unlinked is shown with a tail, which a live name may have as well. The link count tells but for files
+	 * that have another name: those must bear the one that is shown. A removed directory's is 0. */
+	has_tail = r->name_len > sizeof(deleted) - 1 &&
+		   strcmp(r->name + r->name_len - (sizeof(deleted) - 1), deleted) == 0;
+	if (!r->unnamed && (r->st.st_nlink == 0 || (has_tail && !bears_name(r)))) {
 		r->deleted = true;
-		if (r->name_len > sizeof(deleted) - 1 &&
-		    strcmp(r->name + r->name_len - (sizeof(deleted) - 1), deleted) == 0) {
+		if (has_tail) {
 			r->name_len -= sizeof(deleted) - 1;
 			r->name[r->name_len] = '\0';
 		}

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names and grants can't be carried to where they mean something else."""
 
+import contextlib
 import os
+import shutil
 import subprocess
 
 from harness import LAYERS, PROGRAMS, SluiceCase, add_cases, case
@@ -42,6 +44,41 @@ class Moves(Attack):
         for name in ("e2/c2/x", "e2/g", "g2", "l2/hooks", "priv/run"):
             self.assertTrue(os.path.exists(os.path.join(self.dir, name)), name)
 
+
+    @case
+    def a_name_that_is_lost_is_judged_as_what_it_was(self):
+        """The kernel shows it with a tail, "x (deleted)"; the file has another name, so its link count is not 0."""
+        script = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def tries(what, *args, **how):
+    try: print(what.__name__, what(*args, **how))
+    except OSError as e: print(what.__name__, e.strerror)
+def read(path): return open(path).read()
+def link(path): return libc.linkat(-100, path.encode(), -100, b"plain", 0x400)
+def execute(path): return os.spawnv(os.P_WAIT, path, ["prog"])
+for name in "x.key", "prog":
+    os.link(name, "d/" + name)
+    path = "/proc/self/fd/%d" % os.open(name, os.O_PATH)
+    os.unlink(name)
+    tries(read if name == "x.key" else execute, path)
+    if name == "x.key":
+        tries(link, path)
+open("live (deleted)", "w").write("live")
+tries(read, "/proc/self/fd/%d" % os.open("live (deleted)", os.O_PATH))
+"""
+        for policy, want in ((None, "read SECRET\nlink 0\nexecute 1\nread live\n"), (
+                "{base}\nallow all {dir}\ndeny read **/*.key\ndeny exec **/prog\nexec-holes checked\n",
+                "read Permission denied\nlink -1\nexecute 127\nread live\n")):
+            self.put("x.key", "SECRET")
+            shutil.copy("/usr/bin/false", os.path.join(self.dir, "prog"))
+            os.makedirs(os.path.join(self.dir, "d"), exist_ok=True)
+            argv = ["/usr/bin/python3", "-c", script]
+            r = self.native(*argv) if policy is None else self.sluice(*argv, policy=policy)
+            self.assertEqual((0, want), (r.status, r.out), r)
+            for name in ("d/x.key", "d/prog", "plain"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self.dir, name))
 
     # Read twice, so that the directory is known; then names in it, and its own, come to lead where reading is the
     # supervisor's.
