@@ -162,9 +162,9 @@ int landlock_rulesets(const struct plan *plan, int *ret_upper, int *ret_baseline
 	return 0;
 }
 
-int landlock_beneath(int dir, uint64_t rights)
+int landlock_beneath(int dir, uint64_t handled, uint64_t rights)
 {
-	const struct ruleset_attr attr = {.handled_fs = rights};
+	const struct ruleset_attr attr = {.handled_fs = handled};
 	const struct path_beneath_attr rule = {rights, dir};
 	_cleanup_close_ int ruleset =
 		(int)CALL(syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0));

@@ -62,7 +62,7 @@ long bind_by_name(const struct request *q, const struct sockaddr *addr, uint32_t
 
 	if (!all_open_beneath(q))
 		return -EOPNOTSUPP;
-	ruleset = landlock_beneath(q->at[0].parent, LL_MAKE_SOCK);
+	ruleset = landlock_beneath(q->at[0].parent, LL_MAKE_SOCK, LL_MAKE_SOCK);
 	if (ruleset < 0)
 		return -EOPNOTSUPP;
 	if (q->path[0].bytes[0] != '/') {

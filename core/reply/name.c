@@ -13,6 +13,7 @@
 #include "core/request.h"
 
 #include "core/cleanup.h"
+#include "core/reply/move_file.h"
 #include "core/reply/reply.h"
 #include "core/sys.h"
 
@@ -267,21 +268,14 @@ static void perform_rename(struct request *q)
 {
 	const struct resolved *from = &q->at[0], *to = &q->at[1];
 	uint32_t flags = q->call->nr == SYS_renameat2 ? (uint32_t)q->args[4] : 0;
-	long r = -EXDEV;
+	long r;
 
-	if (!has_waited(q) || has_dots(q) || may_rename(q))
+	if (has_waited(q) && !has_dots(q) && !may_rename(q))
+		r = -EXDEV;
+	else if (q->must_be_file)
+		r = move_file(from, to, flags);
+	else
 		r = CALL(syscall(SYS_renameat2, from->parent, from->last, to->parent, to->last, flags));
-	/* It was a file when it was judged: has something else been put there since? */
-	if (r == 0 && q->must_be_file) {
-		struct stat st;
-
-		if (fstatat(to->parent, to->last, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode) ||
-		    S_ISLNK(st.st_mode)) {
-			CALL(syscall(SYS_renameat2, to->parent, to->last, from->parent, from->last,
-				     flags & RENAME_EXCHANGE ? RENAME_EXCHANGE : RENAME_NOREPLACE));
-			r = -EXDEV;
-		}
-	}
 	if (r == 0) {
 		tell_cache(q, false);
 		forget(q, 0);

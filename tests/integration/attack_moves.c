@@ -9,6 +9,7 @@
 #include "tests/integration/attack/attack.h"
 
 #include <linux/fs.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -164,6 +165,96 @@ static enum outcome plant_by_exchanged_symlink(void)
 	return planted();
 }
 
+/* Who lists a great directory keeps it locked; what is to change names in it queues up in the order it comes. */
+#define CROWD 8000
+#define STEP_US 250
+
+static pthread_barrier_t together;
+
+static void *list_all(void *unused)
+{
+	static char entries[2 << 20];
+	int dir = open("d", O_RDONLY | O_DIRECTORY);
+
+	(void)unused;
+	pthread_barrier_wait(&together);
+	syscall(SYS_getdents64, dir, entries, sizeof(entries));
+	close(dir);
+	return NULL;
+}
+
+static void *exchange_with_directory(void *unused)
+{
+	(void)unused;
+	pthread_barrier_wait(&together);
+	usleep(STEP_US);
+	syscall(SYS_renameat2, AT_FDCWD, "d/t", AT_FDCWD, "d/h", RENAME_EXCHANGE);
+	return NULL;
+}
+
+static void *move_the_file(void *unused)
+{
+	(void)unused;
+	pthread_barrier_wait(&together);
+	usleep(2 * STEP_US);
+	rename("d/t", ".git");
+	return NULL;
+}
+
+/* What a move back would have to go to. */
+static void *take_the_old_name(void *unused)
+{
+	(void)unused;
+	pthread_barrier_wait(&together);
+	usleep(3 * STEP_US);
+	mkdir("d/t", 0755);
+	return NULL;
+}
+
+static void make_file(const char *name)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_WRONLY, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+/* It is a file when it is judged, and a directory when it moves. */
+static enum outcome plant_by_a_race(void)
+{
+	static void *(*const steps[])(void *) = {
+		list_all, exchange_with_directory, move_the_file, take_the_old_name,
+	};
+	pthread_t threads[ARRAY_SIZE(steps)];
+	char name[64];
+
+	mkdir("d/h", 0755);
+	mkdir("d/h/hooks", 0755);
+	make_file("d/h/hooks/run");
+	if (is_control())
+		return rename("d/h", ".git") == 0 ? escaped("directories move") : HELD;
+	for (int i = 0; i < CROWD; i++) {
+		snprintf(name, sizeof(name), "d/one-of-a-crowd-of-files-%d", i);
+		make_file(name);
+	}
+	pthread_barrier_init(&together, NULL, ARRAY_SIZE(steps));
+	race_begin();
+	while (!race_over()) {
+		make_file("d/t");
+		for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+			if (pthread_create(&threads[i], NULL, steps[i], NULL))
+				return cannot("no thread");
+		for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+			pthread_join(threads[i], NULL);
+		if (access(".git/hooks/run", F_OK) == 0)
+			return escaped("a directory was planted in a file's place");
+		unlink(".git");
+		rmdir("d/t");
+		rename("d/t", "d/h");
+	}
+	return held("only files took the name");
+}
+
 const struct attack attacks[] = {
 	{"grant_of_a_directory", grant_of_a_directory},
 	{"grant_of_a_file", grant_of_a_file},
@@ -176,5 +267,6 @@ const struct attack attacks[] = {
 	{"plant_by_moved_symlink", plant_by_moved_symlink},
 	{"plant_by_linked_symlink", plant_by_linked_symlink},
 	{"plant_by_exchanged_symlink", plant_by_exchanged_symlink},
+	{"plant_by_a_race", plant_by_a_race},
 	{NULL, NULL},
 };
