@@ -50,7 +50,7 @@ def parser():
 
     r = sub.add_parser("run", help="measure", description="Measures the named sets and benchmarks.")
     r.add_argument("names", nargs="+", metavar="SET|NAME", help="see sluice-bench list")
-    r.add_argument("-o", "--output", metavar="FILE", help="the result; default: sluice-bench-DATE-TIME.json here")
+    r.add_argument("-o", "--output", metavar="FILE", help="the result; -: stdout; default: sluice-bench-DATE-TIME.json")
     r.add_argument("--rounds", type=positive, metavar="N", help="how often each way is measured")
     r.add_argument("--quick", action="store_true", help="little of everything, 3 rounds: to see that it works")
     r.add_argument("--ways", metavar="A,B", help="only these ways")
@@ -119,6 +119,19 @@ def words_of(text, known, option):
     return words
 
 
+def tell(a, runner, progress, words):
+    """The table; and the result, where that is no file. WORDS say in what it is."""
+    for line in table.show(runner.result):
+        print(line, file=sys.stderr if a.output == "-" else sys.stdout)
+    if result.is_stream(a.output):
+        sys.stdout.flush()
+        runner.write()
+    if runner.unwritten:
+        progress.say("the result is lost: -o %s: %s" % (a.output, runner.unwritten))
+    elif a.output != "-":
+        progress.say("%s %s" % (words, a.output))
+
+
 def command_run(a):
     try:
         a.extra = [ways.add_way(text) for text in a.with_]
@@ -133,26 +146,31 @@ def command_run(a):
         raise Usage("--work %s: there is no such directory" % a.work)
     if not a.output:
         a.output = time.strftime("sluice-bench-%Y%m%d-%H%M%S.json")
-    folder = os.path.dirname(os.path.abspath(a.output))
-    if not os.access(folder, os.W_OK):
-        raise Usage("-o %s: can't write in %s" % (a.output, folder))
+    if a.output == "/dev/stdout":
+        a.output = "-"
+    try:
+        result.try_writing(a.output)
+    except OSError as e:
+        raise Usage("-o %s: can't write it: %s" % (a.output, e.strerror)) from None
     progress = Progress(a.quiet)
     load = os.getloadavg()[0]
     if load > 0.5 and not a.quick:
         progress.say("the machine is not idle (load %.1f): figures will be rough" % load)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("TMPDIR", tempfile.gettempdir())
-    runner = Runner(a, benchmarks, progress)
+    try:
+        runner = Runner(a, benchmarks, progress)
+    except OSError as e:
+        raise Usage("--work: can't write in %s: %s" % (a.work or tempfile.gettempdir(), e.strerror)) from None
     try:
         status = runner.run()
     except KeyboardInterrupt:
-        for line in table.show(runner.result):
-            print(line)
-        progress.say("interrupted; what was measured is in %s" % a.output)
-        return 130
-    for line in table.show(runner.result):
-        print(line)
-    progress.say("the result is in %s" % a.output)
+        status = 130
+    tell(a, runner, progress, "interrupted; what was measured is in" if status == 130 else "the result is in")
+    if status == 130:
+        return status
+    if runner.unwritten:
+        return 2
     if not any(w.get("samples") for b in runner.result["benchmarks"].values() for w in b["ways"].values()):
         progress.say("nothing could be measured")
         return 1

@@ -5,6 +5,8 @@
 version; new members may be added without a new one.
 """
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -16,15 +18,55 @@ class Bad(Exception):
     """A file that is no result; says which and why."""
 
 
+def is_stream(path):
+    """Stdout ("-"), or what is there and no file, as a pipe or a device: it is written to, not replaced."""
+    return path == "-" or (os.path.exists(path) and not os.path.isfile(path))
+
+
+def _part_of(path):
+    """Beside the file that a link leads to: that one is replaced, not the link."""
+    return os.path.realpath(path) + ".part"
+
+
+def _open_new(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return open(path, "x", encoding="utf-8")
+
+
+def try_writing(path):
+    """OSError if write() could not write there."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not is_stream(path):
+        _open_new(_part_of(path)).close()
+        os.unlink(_part_of(path))
+    elif path != "-" and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def write(path, result):
-    """As a whole: a reader (or a power cut) never sees half of it."""
-    part = path + ".part"
-    with open(part, "w", encoding="utf-8") as f:
-        json.dump(result, f, indent=1, allow_nan=False)
-        f.write("\n")
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(part, path)
+    """A file as a whole: a reader (or a power cut) never sees half of it."""
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    if is_stream(path):
+        write_stream(path, text)
+        return
+    part = _part_of(path)
+    try:
+        with _open_new(part) as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(part, os.path.realpath(path))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
+
+
+def write_stream(path, text):
+    with open(1 if path == "-" else path, "w", encoding="utf-8", closefd=path != "-") as f:
+        f.write(text)
 
 
 def _must(path, condition, what):

@@ -53,7 +53,7 @@ class Runner:
         self.work = tempfile.mkdtemp(prefix="sluice-bench.", dir=options.work)
         self.place = Place(options.sluice, options.programs, self.work)
         self.ctx = Context(options, self.place)
-        self.failed, self.gone, self.dropped = 0, set(), set()
+        self.failed, self.gone, self.dropped, self.unwritten = 0, set(), set(), None
         self.result = {
             "format": result.FORMAT, "version": result.VERSION, "complete": False,
             "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -86,8 +86,16 @@ class Runner:
         self.result["load_after"] = os.getloadavg()
         self.result["noisy"] = ["%s: %s" % (name, why) for name, b in self.result["benchmarks"].items()
                                 for why in b["noisy"]]
-        if self.options.output:
+        if not result.is_stream(self.options.output):
+            self.write()
+
+    def write(self):
+        """An error is kept, not raised: what was measured can still be shown."""
+        try:
             result.write(self.options.output, self.result)
+            self.unwritten = None
+        except OSError as e:
+            self.unwritten = e.strerror
 
     # Planning -----------------------------------------------------------------------------------
 

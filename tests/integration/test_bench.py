@@ -448,11 +448,52 @@ class Runs(BenchCase):
         self.assertTrue(found["benchmarks"]["open"]["ways"]["native"]["samples"])
         self.assertIn("Incomplete", self.bench("compare", "out.json", "out.json").out)
 
+    def smallest(self, *argv):
+        return self.run_bench("open", "--quick", "--rounds", "1", "--ways", "native", *argv)
+
+    @case
+    def the_result_goes_where_a_link_leads_and_into_a_pipe(self):
+        self.put("old.json", "old")
+        os.symlink("old.json", os.path.join(self.dir, "link"))
+        self.assert_status(self.smallest("-o", "link"), 0)
+        self.assertTrue(os.path.islink(os.path.join(self.dir, "link")))
+        os.mkfifo(os.path.join(self.dir, "pipe"))
+        reader = self.start(["cat", "pipe"])
+        r = self.smallest("-o", "pipe")
+        self.assert_status(r, 0)
+        self.assertIn("native", r.out)
+        with open(os.path.join(self.dir, "old.json"), encoding="utf-8") as f:
+            for found in (json.load(f), json.loads(reader.communicate(timeout=10)[0])):
+                self.assertTrue(found["complete"])
+        self.assertEqual(sorted(os.listdir(self.dir)), ["link", "old.json", "pipe"])
+        os.symlink("/dev/null", os.path.join(self.dir, "null"))
+        self.assert_status(self.smallest("-o", "null"), 0)
+        self.assertFalse(os.path.isfile("/dev/null"))
+
+    @case
+    def with_a_dash_stdout_is_the_result_alone(self):
+        for name in ("-", "/dev/stdout"):
+            r = self.smallest("-o", name)
+            self.assert_status(r, 0)
+            self.assertTrue(json.loads(r.out)["complete"])
+            self.assertIn("against native", r.err)
+        self.assertEqual(os.listdir(self.dir), [])
+
+    @case
+    def what_was_measured_is_shown_though_it_can_not_be_written(self):
+        r = self.smallest("-o", "/dev/full")
+        self.assert_status(r, 2)
+        self.assertIn("against native", r.out)
+        self.assertIn("the result is lost: -o /dev/full: No space left", r.err)
+        self.assertNotIn("Traceback", r.err)
+
     @case
     def mistakes_are_named(self):
         for argv, word in ((["opne"], "did you mean open?"), (["open", "--ways", "x"], "no way called x"),
                            (["open", "--with", "x"], "--with x: write"), (["open", "--rounds", "0"], "from 1 on"),
-                           (["open", "-o", "/no/where.json"], "can't write")):
+                           (["open", "-o", "/no/where.json"], "can't write"),
+                           (["open", "-o", "/proc/x.json"], "can't write"), (["open", "-o", "."], "Is a directory"),
+                           (["open", "-o", "x" * 300], "name too long"), (["open", "--work", "/proc"], "--work")):
             r = self.bench("run", *argv)
             self.assert_status(r, 2)
             self.assertIn(word, r.err)
