@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from suite import compare, page, registry, result, table, ways
+from suite import compare, machine, page, registry, result, table, ways
 from suite.progress import Progress
 from suite.runner import Runner
 
@@ -73,7 +73,12 @@ def parser():
 
 
 def find_programs(a):
-    """Fill in a.sluice and a.programs: of --build, of the source tree's build, or installed."""
+    """Fill in a.sluice and a.programs: of --build, of the source tree's build, or installed. As absolute paths:
+    benchmarks run elsewhere."""
+    if a.sluice:
+        a.sluice = os.path.abspath(a.sluice)
+        if not machine.first_line([a.sluice, "--version"]):
+            raise Usage("--sluice %s: that is no sluice that runs" % a.sluice)
     candidates = [a.build] if a.build else [os.path.join(TOP, "build")]
     for build in candidates:
         if os.access(os.path.join(build, "sluice"), os.X_OK):
@@ -144,6 +149,7 @@ def command_run(a):
     a.cache = os.path.abspath(a.cache)
     if a.work and not os.path.isdir(a.work):
         raise Usage("--work %s: there is no such directory" % a.work)
+    a.work = a.work and os.path.abspath(a.work)
     if not a.output:
         a.output = time.strftime("sluice-bench-%Y%m%d-%H%M%S.json")
     if a.output == "/dev/stdout":
@@ -157,7 +163,7 @@ def command_run(a):
     if load > 0.5 and not a.quick:
         progress.say("the machine is not idle (load %.1f): figures will be rough" % load)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    os.environ.setdefault("TMPDIR", tempfile.gettempdir())
+    os.environ["TMPDIR"] = tempfile.gettempdir()  # absolute, whatever was there
     try:
         runner = Runner(a, benchmarks, progress)
     except OSError as e:

@@ -471,6 +471,17 @@ class Runs(BenchCase):
         self.assertFalse(os.path.isfile("/dev/null"))
 
     @case
+    def a_relative_work_directory_and_sluice_are_found(self):
+        os.symlink(os.path.join(BUILD, "sluice"), os.path.join(self.dir, "mine"))
+        os.mkdir(os.path.join(self.dir, "work"))
+        r = self.run_bench("open", "--quick", "--rounds", "1", "--ways", "native,sluice", "--work", "work", "--sluice",
+                           "./mine", "-o", "out.json")
+        self.assert_status(r, 0)
+        with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+            ways = json.load(f)["benchmarks"]["open"]["ways"]
+        self.assertTrue(ways["native"]["samples"] and ways["sluice"]["samples"])
+
+    @case
     def with_a_dash_stdout_is_the_result_alone(self):
         for name in ("-", "/dev/stdout"):
             r = self.smallest("-o", name)
@@ -493,7 +504,9 @@ class Runs(BenchCase):
                            (["open", "--with", "x"], "--with x: write"), (["open", "--rounds", "0"], "from 1 on"),
                            (["open", "-o", "/no/where.json"], "can't write"),
                            (["open", "-o", "/proc/x.json"], "can't write"), (["open", "-o", "."], "Is a directory"),
-                           (["open", "-o", "x" * 300], "name too long"), (["open", "--work", "/proc"], "--work")):
+                           (["open", "-o", "x" * 300], "name too long"), (["open", "--work", "/proc"], "--work"),
+                           (["open", "--sluice", "/no/sluice"], "no sluice that runs"),
+                           (["open", "--sluice", __file__], "no sluice that runs")):
             r = self.bench("run", *argv)
             self.assert_status(r, 2)
             self.assertIn(word, r.err)
