@@ -2,6 +2,7 @@
 """What a result has to say of the machine, and how quiet that was. No name or address of it is kept."""
 
 import gzip
+import hashlib
 import os
 import platform
 import re
@@ -54,14 +55,34 @@ def _chosen(text):
     return m[1] if m else text
 
 
-def first_line(argv):
+def digest(path):
+    """The first 16 digits of its SHA-256; None if it can't be read."""
+    try:
+        with open(path, "rb") as f:
+            return hashlib.sha256(f.read()).hexdigest()[:16]
+    except OSError:
+        return None
+
+
+def lines_of(argv):
+    """What it prints; nothing if it fails."""
     try:
         p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    lines = p.stdout.decode(errors="replace").strip().splitlines()
-    return lines[0][:120] if p.returncode == 0 and lines else None
+        return []
+    return p.stdout.decode(errors="replace").strip().splitlines() if p.returncode == 0 else []
+
+
+def first_line(argv):
+    lines = lines_of(argv)
+    return lines[0][:120] if lines else None
+
+
+def proot_version():
+    """It stands at the end of a banner."""
+    found = re.search(r"\d+\.\d[\d.]*", " ".join(lines_of(["proot", "--version"])))
+    return found and "proot " + found[0]
 
 
 def facts():
@@ -96,7 +117,7 @@ def facts():
 def tool_versions():
     asked = {
         "hyperfine": ["hyperfine", "--version"], "strace": ["strace", "--version"],
-        "bwrap": ["bwrap", "--version"], "proot": ["proot", "--version"], "firejail": ["firejail", "--version"],
+        "bwrap": ["bwrap", "--version"], "firejail": ["firejail", "--version"],
         "nono": ["nono", "--version"], "sandlock": ["sandlock", "--version"], "syd": ["syd", "--version"],
         "gcc": ["gcc", "--version"], "make": ["make", "--version"], "go": ["go", "version"],
         "cargo": ["cargo", "--version"], "npm": ["npm", "--version"], "pip": ["python3", "-m", "pip", "--version"],
@@ -106,6 +127,8 @@ def tool_versions():
         if shutil.which(argv[0]):
             # pip tells where it lies, which is nobody's business.
             found[name] = re.sub(r" from /\S+", "", first_line(argv) or "unknown")
+    if shutil.which("proot"):
+        found["proot"] = proot_version() or "unknown"
     return found
 
 

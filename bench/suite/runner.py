@@ -51,6 +51,7 @@ class Runner:
     def __init__(self, options, benchmarks, progress):
         self.options, self.benchmarks, self.progress = options, benchmarks, progress
         self.work = tempfile.mkdtemp(prefix="sluice-bench.", dir=options.work)
+        self.digest = machine.digest(options.sluice)
         self.place = Place(options.sluice, options.programs, self.work)
         self.ctx = Context(options, self.place)
         self.failed, self.gone, self.dropped, self.unwritten = 0, set(), set(), None
@@ -62,7 +63,8 @@ class Runner:
                          "named": options.names, "ways": options.ways,
                          "timer": "hyperfine, one run at a time" if shutil.which("hyperfine") else "wait4"},
             "machine": machine.facts(),
-            "versions": {"sluice": machine.first_line([options.sluice, "--version"]), **machine.tool_versions()},
+            "versions": {"sluice": "%s (sha256 %s)" % (machine.first_line([options.sluice, "--version"]), self.digest),
+                         **machine.tool_versions()},
             "doctor": self.doctor(),
             "load_before": os.getloadavg(),
             "noisy": [],
@@ -323,6 +325,8 @@ class Runner:
                 why.append("other processes used %.0f %% of a CPU" % (100 * others))
             if stolen > STOLEN_LIMIT:
                 why.append("the hypervisor took %.0f %% of a CPU" % (100 * stolen))
+        if machine.digest(self.options.sluice) != self.digest:
+            why.append("the program sluice was changed during this run")
         for way in ("native", "bare", "sluice"):
             w = entry["ways"].get(way)
             if w and w.get("spread", 0) > SPREAD_LIMIT:

@@ -482,6 +482,23 @@ class Runs(BenchCase):
         self.assertTrue(ways["native"]["samples"] and ways["sluice"]["samples"])
 
     @case
+    def a_result_names_its_sluice_and_tells_that_it_was_changed(self):
+        import hashlib
+
+        with open(os.path.join(BUILD, "sluice"), "rb") as f:
+            digest = hashlib.sha256(f.read()).hexdigest()
+        sluice = os.path.join(self.dir, "mine")
+        for command, changed in (("true", False), ("echo >>%s" % sluice, True)):
+            shutil.copy(os.path.join(BUILD, "sluice"), sluice)
+            r = self.run_bench("open", "--quick", "--rounds", "1", "--ways", "native,odd", "--sluice", sluice,
+                               "--with", "odd=sh %s" % self.put("odd.sh", command + '\nexec "$@"\n'), "-o", "out.json")
+            self.assert_status(r, 0)
+            with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+                found = json.load(f)
+            self.assertEqual("open: the program sluice was changed during this run" in found["noisy"], changed)
+            self.assertIn("(sha256 %s)" % digest[:16], found["versions"]["sluice"])
+
+    @case
     def with_a_dash_stdout_is_the_result_alone(self):
         for name in ("-", "/dev/stdout"):
             r = self.smallest("-o", name)
