@@ -4,12 +4,12 @@
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
 
 from suite import compare, machine, page, registry, result, table, ways
+from suite.measure import interrupt_by_signals
 from suite.progress import Progress
 from suite.runner import Runner
 
@@ -162,7 +162,7 @@ def command_run(a):
     load = os.getloadavg()[0]
     if load > 0.5 and not a.quick:
         progress.say("the machine is not idle (load %.1f): figures will be rough" % load)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_by_signals()
     os.environ["TMPDIR"] = tempfile.gettempdir()  # absolute, whatever was there
     try:
         runner = Runner(a, benchmarks, progress)

@@ -21,6 +21,20 @@ class Broken(Exception):
     """A command that is measured does not work."""
 
 
+def interrupt_by_signals():
+    """What ends a job, or its terminal, interrupts as SIGINT does; but not below nohup, which ignores it."""
+    found = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN]
+
+    def interrupt(number, frame):
+        # A closed terminal sends it twice; the second one would cut short the tidying up.
+        for s in found:
+            signal.signal(s, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for s in found:
+        signal.signal(s, interrupt)
+
+
 def _kill(pid, sig):
     try:
         os.killpg(pid, sig)

@@ -143,8 +143,8 @@ class Runner:
             self.save()  # KeyboardInterrupt too: what is there stays
             raise
         finally:
-            self.progress.end()
             shutil.rmtree(self.work, ignore_errors=True)
+            self.progress.end()  # the last: there may be no terminal any more
         return 1 if self.failed else 0
 
     def absent(self, name, why):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """sluice-bench runs, and its results can be compared and can't be mistaken. No test looks at a time."""
 
+import glob
 import importlib.machinery
 import importlib.util
 import json
@@ -313,6 +314,24 @@ class Guest(BenchCase):
             kernels.label_of(self.image("d/bzImage", "6.18.1", "first"), labels)
 
     @case
+    def a_closed_terminal_ends_qemu_and_removes_the_scratch_directory(self):
+        path = os.path.join(os.path.dirname(BENCH), "kernels")
+        if not os.path.exists(path) or not shutil.which("cmake") or not os.access(BUILD, os.W_OK):
+            self.skip("needs bench/kernels, cmake, and a build directory that is ours")
+        self.put("bin/qemu-system-x86_64", '#!/bin/sh\necho "$@" >words\nexec sleep 300\n', 0o755)
+        p = self.start([sys.executable, "-B", path, self.image("bzImage", "6.18.1", ""), "--set", "", "--build", BUILD],
+                       env={"PATH": "%s/bin:%s" % (self.dir, os.environ["PATH"])})
+        words = os.path.join(self.dir, "words")
+        self.wait_for("qemu", lambda: p.poll() is not None or os.path.exists(words) and os.path.getsize(words), 60)
+        p.send_signal(signal.SIGHUP)
+        out, err = p.communicate(timeout=30)
+        if "static busybox is missing" in err:
+            self.skip(err)
+        self.assertEqual(p.returncode, 130, out + err)
+        with open(words, encoding="utf-8") as f:
+            self.assertFalse(os.path.exists(os.path.dirname(re.search(r"-initrd (\S+)", f.read())[1])))
+
+    @case
     def the_archive_of_a_guest_is_one_that_cpio_reads(self):
         from suite import guest
 
@@ -429,18 +448,27 @@ class Runs(BenchCase):
 
     @case
     def an_interrupted_run_keeps_what_it_has(self):
+        self.interrupted_keeps_what_it_has(signal.SIGTERM)
+
+    @case
+    def a_run_whose_terminal_is_closed_keeps_what_it_has(self):
+        self.interrupted_keeps_what_it_has(signal.SIGHUP)
+
+    def interrupted_keeps_what_it_has(self, number):
         if not os.path.exists(os.path.join(BUILD, "bench/open-loop")):
             self.skip("the programs of bench/ are not beside this build")
         # As a shell starts a job in the background: without SIGINT.
         p = self.start(["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-B", BENCH, "run", "open",
                         "neighbour", "--build", BUILD, "--rounds", "20", "--quick", "--ways", "native,sluice",
-                        "-o", "out.json"])
+                        "-o", "out.json", "--work", self.root])
         # It is written after the first of the two; the second takes minutes.
         self.wait_for("a first result", lambda: os.path.exists(os.path.join(self.dir, "out.json")), 60)
         time.sleep(0.3)
-        p.send_signal(signal.SIGTERM)
+        p.send_signal(number)
+        p.send_signal(number)
         out, err = p.communicate(timeout=30)
         self.assertEqual(p.returncode, 130, out + err)
+        self.assertEqual(glob.glob(self.root + "/sluice-bench.*"), [])
         self.assertIn("INCOMPLETE", out)
         with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
             found = json.load(f)
