@@ -61,6 +61,7 @@ class Build(Benchmark):
     bases = ("native", "bare", "landlock")
     rounds, guess_s = 5, 20.0
     spec = Spec("build")
+    tools = ("hyperfine", "gcc", "make")
     packages = ()     # Debian packages that it needs
     makes = ""        # a file that must be there afterwards
     script = ""
@@ -245,6 +246,7 @@ class Npm(Build):
 
     name = "npm"
     title = "npm ci, from its cache"
+    tools = ("hyperfine", "npm")
     makes, guess_s = "node_modules/eslint/package.json", 8.0
     wanted = ("eslint@8", "express@4", "lodash@4")
     script = "npm ci --offline --no-audit --no-fund --cache \"$PWD\"/npm-cache"
@@ -265,6 +267,7 @@ class Npm(Build):
 class Cargo(Build):
     name = "cargo"
     title = "cargo build, vendored"
+    tools = ("hyperfine", "cargo")
     makes, guess_s = "target/debug/measured", 30.0
     spec = Spec("build", ["--allow", "rx:~/.cargo", "--allow", "rx:~/.rustup"])
     script = "cargo build --offline -q -j{jobs}"
@@ -302,6 +305,7 @@ class Go(Build):
 
     name = "go"
     title = "go build, from an empty cache"
+    tools = ("hyperfine", "go")
     makes, guess_s = "measured", 30.0
     script = "go build -mod=vendor -p {jobs} -o measured ."
 
@@ -335,6 +339,7 @@ class Go(Build):
 class Pip(Build):
     name = "pip"
     title = "pip install, from wheels"
+    tools = ("hyperfine", "pip")
     makes, guess_s = "site/requests/__init__.py", 6.0
     wanted = ("requests", "flask", "sqlalchemy", "rich")
     # The system's own Python: what a version manager keeps below the home directory is not the policy's matter.

@@ -107,7 +107,7 @@ def different_facts(results):
             yield "CONFIG_" + key, values
     versions = [r.get("versions") or {} for r in results]
     for key in sorted({k for v in versions for k in v}):
-        values = [v.get(key) or "not there" for v in versions]
+        values = [v.get(key) or "not used" for v in versions]
         if any(v != values[0] for v in values[1:]):
             yield key, values
 

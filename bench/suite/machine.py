@@ -79,12 +79,6 @@ def first_line(argv):
     return lines[0][:120] if lines else None
 
 
-def proot_version():
-    """It stands at the end of a banner."""
-    found = re.search(r"\d+\.\d[\d.]*", " ".join(lines_of(["proot", "--version"])))
-    return found and "proot " + found[0]
-
-
 def facts():
     cpuinfo = read("/proc/cpuinfo") or ""
     model = re.search(r"model name\s*:\s*(.*)", cpuinfo)
@@ -114,21 +108,22 @@ def facts():
     }
 
 
-def tool_versions():
-    asked = {
-        "hyperfine": ["hyperfine", "--version"], "strace": ["strace", "--version"],
-        "bwrap": ["bwrap", "--version"], "firejail": ["firejail", "--version"],
-        "nono": ["nono", "--version"], "sandlock": ["sandlock", "--version"], "syd": ["syd", "--version"],
-        "gcc": ["gcc", "--version"], "make": ["make", "--version"], "go": ["go", "version"],
-        "cargo": ["cargo", "--version"], "npm": ["npm", "--version"], "pip": ["python3", "-m", "pip", "--version"],
-    }
+def version_of(argv):
+    if argv[0] == "proot":  # at the end of a banner
+        found = re.search(r"\d+\.\d[\d.]*", " ".join(lines_of(argv)))
+        return found and "proot " + found[0]
+    return first_line(argv)
+
+
+def tool_versions(names):
+    """{name: version} of those that are installed."""
+    words = {"go": ["go", "version"], "pip": ["python3", "-m", "pip", "--version"]}
     found = {}
-    for name, argv in asked.items():
+    for name in sorted(names):
+        argv = words.get(name, [name, "--version"])
         if shutil.which(argv[0]):
             # pip tells where it lies, which is nobody's business.
-            found[name] = re.sub(r" from /\S+", "", first_line(argv) or "unknown")
-    if shutil.which("proot"):
-        found["proot"] = proot_version() or "unknown"
+            found[name] = re.sub(r" from /\S+", "", version_of(argv) or "unknown")
     return found
 
 

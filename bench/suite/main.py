@@ -172,6 +172,9 @@ def command_run(a):
         status = runner.run()
     except KeyboardInterrupt:
         status = 130
+        if not runner.result["benchmarks"]:
+            progress.say("interrupted before anything was measured")
+            return status
     tell(a, runner, progress, "interrupted; what was measured is in" if status == 130 else "the result is in")
     if status == 130:
         return status

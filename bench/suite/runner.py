@@ -50,10 +50,7 @@ def forget(path):
 class Runner:
     def __init__(self, options, benchmarks, progress):
         self.options, self.benchmarks, self.progress = options, benchmarks, progress
-        self.work = tempfile.mkdtemp(prefix="sluice-bench.", dir=options.work)
         self.digest = machine.digest(options.sluice)
-        self.place = Place(options.sluice, options.programs, self.work)
-        self.ctx = Context(options, self.place)
         self.failed, self.gone, self.dropped, self.unwritten = 0, set(), set(), None
         self.result = {
             "format": result.FORMAT, "version": result.VERSION, "complete": False,
@@ -63,14 +60,25 @@ class Runner:
                          "named": options.names, "ways": options.ways,
                          "timer": "hyperfine, one run at a time" if shutil.which("hyperfine") else "wait4"},
             "machine": machine.facts(),
-            "versions": {"sluice": "%s (sha256 %s)" % (machine.first_line([options.sluice, "--version"]), self.digest),
-                         **machine.tool_versions()},
-            "doctor": self.doctor(),
+            "versions": {},
+            "doctor": None,
             "load_before": os.getloadavg(),
             "noisy": [],
             "absent": {},
             "benchmarks": {},
         }
+        # The last, since run() removes it.
+        self.work = tempfile.mkdtemp(prefix="sluice-bench.", dir=options.work)
+        self.place = Place(options.sluice, options.programs, self.work)
+        self.ctx = Context(options, self.place)
+
+    def ask_versions(self):
+        """Of what is used only: npm and cargo take their time to say it, and write below the home directory."""
+        ways = self.all_ways()
+        tools = {t for b in self.benchmarks for t in b.tools}.union(w.program for w in OTHERS if w.name in ways)
+        sluice = machine.first_line([self.options.sluice, "--version"])
+        self.result["versions"] = {"sluice": "%s (sha256 %s)" % (sluice, self.digest), **machine.tool_versions(tools)}
+        self.result["doctor"] = self.doctor()
 
     def doctor(self):
         try:
@@ -112,9 +120,12 @@ class Runner:
             ways = [w for w in ways if w in self.options.ways or w.split(",")[0] in self.options.ways]
         return ways
 
+    def all_ways(self):
+        return {w for b in self.benchmarks if not isinstance(b, Micro) for w in self.ways_of(b)}
+
     def say_missing(self):
         """Tools that are not installed, in one line."""
-        wanted = {w for b in self.benchmarks if not isinstance(b, Micro) for w in self.ways_of(b)}
+        wanted = self.all_ways()
         missing = [w.name for w in OTHERS if w.name in wanted and not shutil.which(w.program)]
         if missing:
             self.progress.say("left out, since not installed: " + ", ".join(missing))
@@ -132,6 +143,7 @@ class Runner:
     def run(self):
         """0, or 1 if something was broken."""
         try:
+            self.ask_versions()
             self.say_missing()
             self.plan()
             for b in self.benchmarks:
@@ -140,7 +152,8 @@ class Runner:
                 self.save()
             self.save(complete=True)
         except BaseException:
-            self.save()  # KeyboardInterrupt too: what is there stays
+            if self.result["benchmarks"]:
+                self.save()  # KeyboardInterrupt too: what is there stays
             raise
         finally:
             shutil.rmtree(self.work, ignore_errors=True)

@@ -22,6 +22,7 @@ class Benchmark:
     spec = Spec()
     extra_ways = True           # those of --with as well
     size = small = 1            # how much of it, and with --quick
+    tools = ()                  # whose versions a result tells
 
     def amount(self, ctx):
         return self.small if ctx.quick else self.size
@@ -147,6 +148,7 @@ class ShellTrue(Benchmark):
 
     name, title, unit = "shell-true", "a turn of a shell's loop of /bin/true", "us"
     size, small, guess_s = 1000, 100, 0.8
+    tools = ("hyperfine",)
 
     def sample(self, ctx, way):
         n = self.amount(ctx)
@@ -273,6 +275,7 @@ class Storm(Benchmark):
     unit = "ms"
     rounds, guess_s = 7, 0.5
     size, small = 10, 1
+    tools = ("hyperfine",)
     script = ""
 
     def prepare(self, ctx):
@@ -325,6 +328,7 @@ class ForkStorm(Storm):
 class MakeStorm(Storm):
     name, title = "make-storm", "make -j64 of 2000 targets that run true"
     size, small, guess_s = 2000, 100, 2.0
+    tools = ("hyperfine", "make")
     script = "make -s -j64 -f storm.mk N={n}"
 
     def prepare(self, ctx):

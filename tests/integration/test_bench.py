@@ -544,6 +544,35 @@ class Runs(BenchCase):
         self.assertNotIn("Traceback", r.err)
 
     @case
+    def interrupted_at_its_start_it_leaves_nothing(self):
+        if not os.path.exists(os.path.join(BUILD, "bench/open-loop")):
+            self.skip("the programs of bench/ are not beside this build")
+        # Tells its version at once, to the command line, and then only after a while.
+        slow = self.put("slow", '#!/bin/sh\nif [ -e asked ]; then >again; exec sleep 60; fi\n>asked; echo 1\n', 0o755)
+        p = self.start([sys.executable, "-B", BENCH, "run", "open", "--build", BUILD, "--sluice", slow, "--work",
+                        self.root, "-o", "out.json"])
+        self.wait_for("a question", lambda: os.path.exists(os.path.join(self.dir, "again")), 30)
+        time.sleep(0.3)  # as far as a child that is waited for
+        p.send_signal(signal.SIGTERM)
+        out, err = p.communicate(timeout=30)
+        self.assertEqual(p.returncode, 130, out + err)
+        self.assertIn("interrupted before anything was measured", err)
+        self.assertEqual(sorted(os.listdir(self.dir)), ["again", "asked", "slow"])
+        self.assertEqual(glob.glob(self.root + "/sluice-bench.*"), [])
+
+    @case
+    def only_tools_that_are_used_are_asked_for_their_version(self):
+        for name in ("cargo", "npm", "strace", "hyperfine"):
+            self.put("bin/" + name, '#!/bin/sh\necho "$0" >>%s/asked\necho 1\n' % self.dir, 0o755)
+        r = self.run_bench("open", "--quick", "--rounds", "1", "--ways", "native,strace", "-o", "out.json",
+                           env={"PATH": "%s/bin:%s" % (self.dir, os.environ["PATH"])})
+        self.assert_status(r, 0)
+        with open(os.path.join(self.dir, "asked"), encoding="utf-8") as f:
+            self.assertEqual(set(f.read().split()), {self.dir + "/bin/strace"})
+        with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+            self.assertEqual(set(json.load(f)["versions"]), {"sluice", "strace"})
+
+    @case
     def mistakes_are_named(self):
         for argv, word in ((["opne"], "did you mean open?"), (["open", "--ways", "x"], "no way called x"),
                            (["open", "--with", "x"], "--with x: write"), (["open", "--rounds", "0"], "from 1 on"),
