@@ -127,24 +127,34 @@ def tool_versions(names):
     return found
 
 
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid):
+    """Of a process that lives."""
+    fields = (read("/proc/%d/stat" % pid) or "").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK if fields else 0.0
+
+
 class Activity:
-    """Who else used the CPUs between two looks: all busy time but ours. In CPU seconds."""
+    """Who else used the CPUs between two looks: all busy time but ours, and that of PIDS, which live on. In CPU
+    seconds."""
 
-    TICK = os.sysconf("SC_CLK_TCK")
-
-    def __init__(self):
+    def __init__(self, pids=()):
+        self.pids = pids
         self.before = self._look()
 
     def _look(self):
         text = (read("/proc/stat") or "cpu 0 0 0 0 0 0 0 0").split("\n")[0].split()[1:]
-        n = [int(x) / self.TICK for x in text[:8]]
+        n = [int(x) / TICK for x in text[:8]]
         t = os.times()
-        ours = t.user + t.system + t.children_user + t.children_system
-        # user + nice + system + irq + softirq; steal apart; spinners are nice, or not counted by the caller
+        ours = t.user + t.system + t.children_user + t.children_system + sum(map(cpu_seconds, self.pids))
+        # user + nice + system + irq + softirq; steal apart
         return n[0] + n[1] + n[2] + n[5] + n[6], n[7], ours, os.times().elapsed
 
     def since(self):
-        """{seconds, others: CPU seconds of others, stolen} since this was made."""
+        """{seconds, others: CPU seconds of others, stolen} since this was made. Ticks are coarse: others may be below
+        zero, and only the sum of many is a figure."""
         now = self._look()
         busy, stolen, ours, elapsed = (now[i] - self.before[i] for i in range(4))
-        return {"seconds": elapsed, "others": max(0.0, busy - ours), "stolen": stolen}
+        return {"seconds": elapsed, "others": busy - ours, "stolen": stolen}

@@ -155,6 +155,9 @@ class Spinners:
             raise
         return self
 
+    def pids(self):
+        return [p.pid for p in self.all]
+
     def __exit__(self, *_):
         for p in self.all:
             _kill(p.pid, signal.SIGKILL)

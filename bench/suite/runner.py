@@ -229,15 +229,15 @@ class Runner:
                 if "failed" in entry["ways"].get(way, {}) or (b.name, way) in self.dropped:
                     continue
                 self.progress.at("%s: round %d of %d, %s" % (b.name, number + 1, rounds, way))
-                self.sample(b, entry, way, number, place, None if scope else looks)
+                self.sample(b, entry, way, number, place, looks, scope)
         finally:
             if scope:
                 scope.__exit__(None, None, None)
 
-    def sample(self, b, entry, way, number, place, looks):
+    def sample(self, b, entry, way, number, place, looks, spinners):
         forget(self.place.stats)
         forget(self.place.record)
-        began, activity = time.monotonic(), machine.Activity()
+        began, activity = time.monotonic(), machine.Activity(spinners.pids() if spinners else ())
         try:
             s = b.sample(self.ctx, way)
         except Broken as e:
@@ -249,8 +249,7 @@ class Runner:
             return
         s.update(round=number, place=place)
         self.add_counters(s)
-        if looks is not None:
-            looks.append((activity.since(), s))
+        looks.append((activity.since(), s))
         entry["ways"].setdefault(way, self.new_way(way))["samples"].append(s)
         self.progress.did(b.name, time.monotonic() - began)
 

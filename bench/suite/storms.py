@@ -35,7 +35,7 @@ class Benchmark:
         WAYS[way].check(ctx.place, self.spec)
 
     def begin_round(self, ctx):
-        """A context that lasts for the samples of a round, or None."""
+        """Spinners that live for the samples of a round, or None."""
 
     def sample(self, ctx, way):
         """{value, wall_s, user_s, sys_s}"""

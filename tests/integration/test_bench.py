@@ -573,6 +573,33 @@ class Runs(BenchCase):
             self.assertEqual(set(json.load(f)["versions"]), {"sluice", "strace"})
 
     @case
+    def spinners_are_not_the_noise_of_others(self):
+        from suite import machine, measure
+
+        with measure.Spinners() as spinners:
+            without, with_them = machine.Activity(spinners.pids()), machine.Activity()
+            used = lambda: sum(map(machine.cpu_seconds, spinners.pids()))
+            began = used()
+            self.wait_for("the spinners", lambda: used() - began > 0.1, 60)
+            with_them, without = with_them.since(), without.since()
+        self.assertGreater(with_them["others"] - without["others"], 0.05)
+
+    @case
+    def rounds_with_spinners_are_watched_for_noise_too(self):
+        from suite import runner, storms
+        from suite.progress import Progress
+
+        seen = []
+        made = runner.Runner.__new__(runner.Runner)
+        made.sample = lambda b, entry, way, number, place, looks, spinners: seen.append((looks, spinners.pids()))
+        made.dropped, made.ctx, looks = set(), None, []
+        made.progress = Progress(quiet=True)
+        made.round(storms.OpenEmulatedBusy(), {"ways": {}}, ["native"], 0, 1, looks)
+        self.assertEqual(len(seen), 1)
+        self.assertIs(seen[0][0], looks)
+        self.assertTrue(seen[0][1])
+
+    @case
     def mistakes_are_named(self):
         for argv, word in ((["opne"], "did you mean open?"), (["open", "--ways", "x"], "no way called x"),
                            (["open", "--with", "x"], "--with x: write"), (["open", "--rounds", "0"], "from 1 on"),
