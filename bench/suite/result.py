@@ -10,6 +10,7 @@ import errno
 import json
 import math
 import os
+import re
 
 FORMAT, VERSION = "sluice-bench", 1
 
@@ -167,6 +168,27 @@ def check(path, r):
     return r
 
 
+# What moves a terminal's cursor, or reorders what stands around it.
+CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _printable(x):
+    if isinstance(x, str):
+        return CONTROL.sub(" ", x)
+    return [_printable(v) for v in x] if isinstance(x, list) else x
+
+
+def _object(pairs):
+    """Of JSON: any text in it may be shown. KeyError if a key is there twice."""
+    made = {}
+    for key, value in pairs:
+        key = _printable(key)
+        if key in made:
+            raise KeyError(key)
+        made[key] = _printable(value)
+    return made
+
+
 def read(path):
     try:
         with open(path, "rb") as f:
@@ -176,13 +198,15 @@ def read(path):
     if not data.strip():
         raise Bad("%s: the file is empty" % path)
     try:
-        r = json.loads(data.decode("utf-8"))
+        r = json.loads(data.decode("utf-8"), object_pairs_hook=_object)
     except UnicodeDecodeError as e:
         raise Bad("%s: no JSON: byte %d is not UTF-8" % (path, e.start)) from None
     except json.JSONDecodeError as e:
         if e.pos >= len(data.decode("utf-8").rstrip()):
             raise Bad("%s: cut off: it ends in the middle, at line %d" % (path, e.lineno)) from None
         raise Bad("%s:%d:%d: no JSON: %s" % (path, e.lineno, e.colno, e.msg)) from None
+    except KeyError as e:
+        raise Bad("%s: no result: an object has %s twice" % (path, json.dumps(e.args[0]))) from None
     except ValueError:
         raise Bad("%s: no result: a number of too many digits" % path) from None
     except RecursionError:

@@ -163,6 +163,23 @@ class Compare(BenchCase):
         self.assert_refused(bad, "bad.json")
 
     @case
+    def shows_no_control_characters_of_a_result(self):
+        odd = "x\x1b]0;title\x07\r\ny\x9b\u202e"
+        a, b = result(1, label=odd), result(2, benchmarks=("open", odd))
+        a["machine"].update(cpu=odd, boot=[odd])
+        b["benchmarks"]["open"]["noisy"] = [odd]
+        r = self.bench("compare", self.put_result("a.json", a), self.put_result("b.json", b))
+        self.assert_status(r, 0)
+        self.assertIn("x ]0;title   y", r.out)
+        for c in "\x1b\x07\r\x9b\u202e":
+            self.assertNotIn(c, r.out + r.err)
+
+    @case
+    def refuses_a_key_that_is_there_twice(self):
+        text = json.dumps(result())
+        self.assert_refused(text.replace('"unit":', '"unit": "s", "unit":', 1), 'has "unit" twice')
+
+    @case
     def says_that_machines_and_kernels_differ(self):
         a = self.put_result("a.json", result(1))
         other = result(2)
