@@ -33,9 +33,12 @@ def median_interval(values):
     """(low, high, level) of the median, or None if there are too few values for one."""
     n, s = len(values), sorted(values)
     best = None
+    beyond, orders = 0, 1  # of the 2^n; those with k - 1 values on one side: n over k - 1
     # Between the k-th least and the k-th greatest: fails if fewer than k values lie on one side.
     for k in range(1, n // 2 + 1):
-        outside = 2 * sum(math.comb(n, i) for i in range(k)) / 2 ** n
+        beyond += orders
+        orders = orders * (n - k + 1) // k
+        outside = 2 * beyond / 2 ** n
         if 1 - outside < LEAST_LEVEL:
             break
         best = (s[k - 1], s[n - k], 1 - outside)

@@ -5,6 +5,7 @@ import glob
 import importlib.machinery
 import importlib.util
 import json
+import math
 import os
 import random
 import re
@@ -409,6 +410,17 @@ class Statistics(BenchCase):
             b = [rng.gauss(11, 1) for _ in range(9)]
             _, low, high = stats.quotient(a, b)
             self.assertEqual(stats.mann_whitney(a, b) < 0.05, not low <= 1 <= high)
+
+    @case
+    def the_interval_of_a_median_is_that_of_the_sign_test(self):
+        from suite import stats
+
+        for n in (5, 6, 8, 9, 12, 20, 51, 100, 4000):
+            low, high, level = stats.median_interval(range(n))
+            self.assertEqual(high, n - 1 - low)
+            self.assertEqual(level, 1 - 2 * sum(math.comb(n, i) for i in range(low + 1)) / 2 ** n)
+            self.assertGreaterEqual(level, 0.93)
+            self.assertLess(1 - 2 * sum(math.comb(n, i) for i in range(low + 2)) / 2 ** n, 0.95)
 
     @case
     def the_interval_of_a_median_covers_it(self):
