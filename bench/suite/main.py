@@ -114,6 +114,10 @@ def command_list():
     return 0
 
 
+def known_ways(benchmarks):
+    return set(ways.WAYS).union(*(b.ways for b in benchmarks))
+
+
 def words_of(text, known, option):
     if not text:
         return None
@@ -143,8 +147,7 @@ def command_run(a):
         benchmarks = registry.choose(a.names)
     except ValueError as e:
         raise Usage(str(e)) from None
-    known = set(ways.WAYS).union(*(b.ways for b in benchmarks))
-    a.ways = words_of(a.ways, known, "--ways")
+    a.ways = words_of(a.ways, known_ways(benchmarks), "--ways")
     find_programs(a)
     a.cache = os.path.abspath(a.cache)
     if a.work and not os.path.isdir(a.work):

@@ -350,6 +350,23 @@ class Guest(BenchCase):
             self.assertFalse(os.path.exists(os.path.dirname(re.search(r"-initrd (\S+)", f.read())[1])))
 
     @case
+    def mistakes_are_named_before_a_boot(self):
+        path = os.path.join(os.path.dirname(BENCH), "kernels")
+        if not os.path.exists(path):
+            self.skip("bench/kernels is not beside this sluice-bench")
+        self.put("bin/qemu-system-x86_64", "#!/bin/sh\n>booted\n", 0o755)
+        image, file = self.image("bzImage", "6.18.1", ""), self.put("file")
+        for argv, words in ((["--set", "opne"], "did you mean open?"), (["--ways", "slucie"], "no way called slucie"),
+                            (["--rounds", "0"], "from 1 on"), (["--out", file], "File exists: '%s'" % file),
+                            (["--script", self.dir], "Is a directory: '%s'" % self.dir)):
+            r = self._run([sys.executable, "-B", path, image, "--build", BUILD, *argv],
+                          env={"PATH": "%s/bin:%s" % (self.dir, os.environ["PATH"])})
+            self.assertIn(r.status, (1, 2), r)
+            self.assertIn(words, r.err)
+            self.assertNotIn("Traceback", r.err)
+        self.assertFalse(os.path.exists(os.path.join(self.dir, "booted")))
+
+    @case
     def the_archive_of_a_guest_is_one_that_cpio_reads(self):
         from suite import guest
 
