@@ -730,6 +730,22 @@ class Instructions(BenchCase):
             self.assertLess(float(found[2]), most + 0.5, r)
 
 
+    @case
+    def mistakes_of_calls_and_instructions_are_named(self):
+        if not os.path.exists(os.path.join(TOP, "perf")) or not os.path.exists(os.path.join(BUILD, "bench/steps")):
+            self.skip("perf/ or the programs of bench/ are not beside this build")
+        without = {"PATH": self.dir}
+        for name, argv, env, words in (("calls", ["--seconds", "-1"], None, "more than 0"),
+                                       ("calls", [], without, "strace is not installed"),
+                                       ("instructions", ["nosuch"], None, "no such stage: nosuch (there are: ")):
+            if name == "instructions" and not shutil.which("valgrind"):
+                continue
+            r = self._run([sys.executable, "-B", os.path.join(TOP, "perf", name), "--build", BUILD, *argv], env=env)
+            self.assertIn(r.status, (1, 2), r)
+            self.assertIn(words, r.err)
+            self.assertNotIn("Traceback", r.err)
+
+
 class Words(BenchCase):
     def options(self, command):
         text = self.bench(command, "--help").out
