@@ -14,7 +14,7 @@ import sys
 
 from suite.measure import Broken, tail, timed_by_hyperfine
 from suite.storms import Benchmark
-from suite.ways import OTHER_NAMES, SLUICE_NAMES, WAYS, Absent, Spec
+from suite.ways import OTHER_NAMES, SLUICE_NAMES, WAYS, Absent, Spec, quoted
 
 _PARTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Beside bench/ in the source tree, beside suite/ where it is installed.
@@ -313,7 +313,7 @@ class Go(Build):
         need_program("go")
         root = subprocess.run(["go", "env", "GOROOT"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                               check=False).stdout.strip()
-        self.spec = Spec("build", ["--allow", "rx:" + root] if root else [])
+        self.spec = Spec("build", ["--allow", "rx:" + quoted(root)] if root else [])
         super().prepare(ctx)
 
     def fetch(self, ctx, where):

@@ -4,9 +4,10 @@
 import os
 import re
 import resource
+import shlex
 
 from suite.measure import Broken, Spinners, printed_ns, timed, timed_by_hyperfine
-from suite.ways import OTHER_NAMES, SLUICE_NAMES, WAYS, Absent, Spec
+from suite.ways import OTHER_NAMES, SLUICE_NAMES, WAYS, Absent, Spec, quoted
 
 ALL_WAYS = ["native", "landlock", "bare", "bare-landlock"] + SLUICE_NAMES + OTHER_NAMES
 
@@ -130,7 +131,7 @@ class Start(Loop):
     def sample(self, ctx, way):
         spec = self.spec
         if way == "sluice-build":
-            way, spec = "sluice", Spec("build", ["--allow", "rx:" + ctx.place.programs])
+            way, spec = "sluice", Spec("build", ["--allow", "rx:" + quoted(ctx.place.programs)])
         argv = self.loop(ctx, WAYS[way].prefix(ctx.place, spec, ctx.work))
         seconds, text = timed(argv, ctx.work)
         return per(1e-3, text, argv, seconds)
@@ -216,9 +217,9 @@ class Pending(Benchmark):
             raise Absent("needs %d descriptors, and a process may have %d" % (6 * self.amount(ctx), limit))
         self.dir = os.path.join(ctx.work, "questions")
         os.makedirs(self.dir, exist_ok=True)
-        self.spec = Spec("base", ["--allow", "all:" + self.dir, "--ask", "read:" + self.dir + "/asked", "--allow",
-                                  "rx:" + ctx.place.program("pending"), "--prompt", "socket",
-                                  "--prompt-timeout", "300"])
+        where, program = quoted(self.dir), quoted(ctx.place.program("pending"))
+        self.spec = Spec("base", ["--allow", "all:" + where, "--ask", "read:" + where + "/asked", "--allow",
+                                  "rx:" + program, "--prompt", "socket", "--prompt-timeout", "300"])
 
     def check(self, ctx, way):
         super().check(ctx, "sluice")
@@ -251,7 +252,7 @@ class Memory(Benchmark):
 
     def sample(self, ctx, way):
         n = self.amount(ctx) * (10 if "," in way else 1)
-        script = 'i=0; while [ $i -lt %d ]; do cat "%s"/*/* >/dev/null; i=$((i+1)); done' % (n, ctx.tree)
+        script = 'i=0; while [ $i -lt %d ]; do cat %s/*/* >/dev/null; i=$((i+1)); done' % (n, shlex.quote(ctx.tree))
         seconds, _ = timed([*WAYS["sluice"].prefix(ctx.place, self.spec, ctx.work), "sh", "-c", script], ctx.work)
         return dict(seconds, value=ctx.read_stats()["max_rss_kib"] / 1024)
 

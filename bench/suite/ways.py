@@ -25,6 +25,11 @@ class Spec:
         self.policy, self.options, self.calls = policy, list(options), calls
 
 
+def quoted(path):
+    """PATH as a word of a policy, that means itself."""
+    return re.sub(r"([^\w./~+-])", r"\\\1", path)
+
+
 class Place:
     """Where one measurement happens: the programs, a scratch directory, a directory to run in."""
 
@@ -69,7 +74,7 @@ def _policy_with_options(place, spec):
         if option != "--allow":
             raise Absent("no Landlock rule does what %s does" % option)
         operations, _, target = value.partition(":")
-        lines.append("allow %s %s" % (operations, re.sub(r"([^\w./~+-])", r"\\\1", target)))
+        lines.append("allow %s %s" % (operations, target))
     path = os.path.join(place.work, "with-options.policy")
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")

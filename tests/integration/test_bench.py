@@ -573,6 +573,22 @@ class Runs(BenchCase):
             self.assertIn("(sha256 %s)" % digest[:16], found["versions"]["sluice"])
 
     @case
+    def a_directory_may_have_any_name(self):
+        work = os.path.join(self.dir, "it's \"odd\" [*]")
+        os.mkdir(work)
+        os.symlink(BUILD, os.path.join(work, "build"))
+        r = self.run_bench("start", "pending", "memory", "--quick", "--rounds", "1", "--ways",
+                           "native,sluice,sluice-build", "--build", os.path.join(work, "build"), "--work", work,
+                           "-o", "out.json")
+        self.assert_status(r, 0)
+        with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
+            found = json.load(f)
+        if "pending" in found["absent"] and "descriptors" in found["absent"].pop("pending"):
+            found["benchmarks"]["pending"] = None
+        self.assertEqual(found["absent"], {})
+        self.assertEqual(set(found["benchmarks"]), {"start", "pending", "memory"})
+
+    @case
     def with_a_dash_stdout_is_the_result_alone(self):
         for name in ("-", "/dev/stdout"):
             r = self.smallest("-o", name)
