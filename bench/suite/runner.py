@@ -132,11 +132,10 @@ class Runner:
         for name in missing:
             self.result["absent"][name] = "%s is not installed" % WAYS[name].program
 
-    def plan(self):
-        for b in self.benchmarks:
-            steps = 1 if isinstance(b, Micro) else self.rounds_of(b) * len(self.ways_of(b)) + 1
-            guess = b.guess_s * (b.small / b.size if self.options.quick and b.size > 1 else 1)
-            self.progress.expect(b.name, steps, guess + 0.05)
+    def expect(self, b, ways):
+        steps = 1 if isinstance(b, Micro) else self.rounds_of(b) * len(ways) + 1
+        guess = b.guess_s * (b.small / b.size if self.options.quick and b.size > 1 else 1)
+        self.progress.expect(b.name, steps, guess + 0.05)
 
     # Running ------------------------------------------------------------------------------------
 
@@ -145,7 +144,8 @@ class Runner:
         try:
             self.ask_versions()
             self.say_missing()
-            self.plan()
+            for b in self.benchmarks:
+                self.expect(b, self.ways_of(b))
             for b in self.benchmarks:
                 self.one(b)
                 self.progress.forget(b.name)
@@ -184,7 +184,7 @@ class Runner:
         entry = self.entry(b)
         self.result["benchmarks"][b.name] = entry
         rounds = self.rounds_of(b)
-        self.progress.expect(b.name, rounds * len(ways) + 1, b.guess_s)
+        self.expect(b, ways)
         self.warm_up(b, ways[0])
         before, looks = os.getloadavg()[0], []
         try:

@@ -647,6 +647,19 @@ class Runs(BenchCase):
         self.assertGreater(with_them["others"] - without["others"], 0.05)
 
     @case
+    def a_quick_run_expects_less(self):
+        from suite import runner, storms
+        from suite.progress import Progress
+
+        made, left = runner.Runner.__new__(runner.Runner), []
+        made.progress = Progress(quiet=True)
+        for quick in (False, True):
+            made.options = type("Options", (), {"quick": quick, "rounds": 3})
+            made.expect(storms.ExecStorm(), ["native", "sluice"])
+            left.append(made.progress.left_s())
+        self.assertLess(left[1], left[0] / 5)
+
+    @case
     def rounds_with_spinners_are_watched_for_noise_too(self):
         from suite import runner, storms
         from suite.progress import Progress
