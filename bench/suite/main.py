@@ -67,7 +67,7 @@ def parser():
     c = sub.add_parser("compare", help="results against each other",
                        description="Compares results with the first of them.")
     c.add_argument("files", nargs="+", metavar="FILE", help="results of sluice-bench run")
-    c.add_argument("--html", metavar="OUT", help="write a page with plots")
+    c.add_argument("--html", metavar="OUT", help="write a page with plots; -: to stdout")
     c.add_argument("--ways", metavar="A,B", help="only these ways")
     return p
 
@@ -133,7 +133,6 @@ def tell(a, runner, progress, words):
     for line in table.show(runner.result):
         print(line, file=sys.stderr if a.output == "-" else sys.stdout)
     if result.is_stream(a.output):
-        sys.stdout.flush()
         runner.write()
     if runner.unwritten:
         progress.say("the result is lost: -o %s: %s" % (a.output, runner.unwritten))
@@ -196,21 +195,23 @@ def command_compare(a):
     names = compare.labels(a.files, results)
     only = words_of(a.ways, {w for r in results for b in r["benchmarks"].values() for w in b["ways"]}, "--ways")
     found = compare.compare(results, only)
-    for line in compare.show(names, results, found):
-        print(line)
+    # The page first: who reads the table may have seen enough of it early.
     if a.html:
         text = page.page(names, results, found, only)
         try:
-            with open(a.html, "w", encoding="utf-8") as f:
-                f.write(text)
+            result.write_stream(a.html, text)
         except OSError as e:
             raise Usage("--html %s: %s" % (a.html, e.strerror)) from None
+    for line in compare.show(names, results, found):
+        print(line, file=sys.stderr if a.html == "-" else sys.stdout)
+    if a.html and a.html != "-":
         print("sluice-bench: the page is in %s" % a.html, file=sys.stderr)
     return 0
 
 
 def main():
     try:
+        sys.stdout.reconfigure(line_buffering=True)  # who reads no more is met here, not when all is over
         a = parser().parse_args()
         if a.command == "list":
             return command_list()

@@ -66,6 +66,7 @@ def write(path, result):
 
 
 def write_stream(path, text):
+    """Into what is there, or a new file."""
     with open(1 if path == "-" else path, "w", encoding="utf-8", closefd=path != "-") as f:
         f.write(text)
 

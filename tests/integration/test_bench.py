@@ -235,6 +235,24 @@ class Page(BenchCase):
         self.assertGreater(os.path.getsize(os.path.join(self.dir, "page.html")), 5000)
 
 
+    @case
+    def is_written_though_nobody_reads_the_table(self):
+        a = self.put_result("a.json", result(1))
+        script = '"$@" --html page.html | :'
+        r = self._run(["bash", "-c", script, "bash", sys.executable, "-B", BENCH, "compare", a, a])
+        self.assertEqual((r.status, r.err), (0, ""), r)
+        self.assertGreater(os.path.getsize(os.path.join(self.dir, "page.html")), 5000)
+
+    @case
+    def goes_to_stdout_alone(self):
+        a = self.put_result("a.json", result(1))
+        r = self.bench("compare", a, a, "--html", "-")
+        self.assert_status(r, 0)
+        self.assertTrue(r.out.startswith("<!") and r.out.rstrip().endswith("</html>"), r)
+        self.assertIn("no difference seen", r.err)
+        self.assertEqual(os.listdir(self.dir), ["a.json"])
+
+
 class Goals(BenchCase):
     def verdicts(self, r):
         from suite import table
