@@ -10,7 +10,7 @@ _sluice_bench_names()
 
 _sluice_bench()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} before=
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
@@ -29,7 +29,8 @@ _sluice_bench()
 		return
 		;;
 	--ways)
-		mapfile -t COMPREPLY < <(compgen -W "$(_sluice_bench_names way)" -- "$cur")
+		[[ $cur == *,* ]] && before=${cur%,*},
+		mapfile -t COMPREPLY < <(compgen -P "$before" -W "$(_sluice_bench_names way)" -- "${cur##*,}")
 		return
 		;;
 	--rounds | --jobs | --label | --with) return ;;

@@ -822,9 +822,11 @@ class Words(BenchCase):
     @case
     def bash_completes_names(self):
         os.symlink(BENCH, os.path.join(self.root, "sluice-bench"))
-        script = ('. %s/completions/sluice-bench.bash; PATH=%s:$PATH; COMP_WORDS=(sluice-bench run open-e); COMP_CWORD=2;'
+        script = ('. %s/completions/sluice-bench.bash; PATH=%s:$PATH; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
                   ' _sluice_bench; echo "${COMPREPLY[@]}"' % (TOP, self.root))
-        self.assertIn("open-emulated", self.native("bash", "-c", script).out)
+        for words, wanted in ((["run", "open-e"], "open-emulated"), (["run", "--ways", "stra"], "strace"),
+                              (["run", "--ways", "native,bare,stra"], "native,bare,strace")):
+            self.assertIn(wanted, self.native("bash", "-c", script, "bash", "sluice-bench", *words).out.split())
 
     @case
     def installed_it_runs_with_its_own_parts(self):
