@@ -178,10 +178,10 @@ def _own_share(r, way):
 
 
 def _absolute_goals(r):
-    for way, profile, most in (("sluice", "open", 5), ("sluice-build", "build", 10)):
+    for way, profile in (("sluice", "open"), ("sluice-build", "build")):
         native, values = ({x["round"]: x["value"] for x in _samples(r, "start", w)} for w in ("native", way))
         yield _figure(r, "start under `%s`, more than native" % profile, "start",
-                      [(values[n] - native[n]) / 1000 for n in values if n in native], "%.2f", most, "ms")
+                      [(values[n] - native[n]) / 1000 for n in values if n in native], "%.2f", 5, "ms")
     yield _figure(r, "p99 beside a forking neighbour", "neighbour",
                   [s["value"] for s in _samples(r, "neighbour", "sluice")], "%.0f", 1000, "us")
     bare = _own_share(r, "bare")

@@ -295,6 +295,17 @@ class Goals(BenchCase):
         self.assertEqual(floors()["supervisor's own CPU in a git build"], "2.50 % bare")
 
     @case
+    def the_start_under_any_policy_has_one_goal(self):
+        def start(us):
+            return {"samples": [{"round": i, "value": us + i} for i in range(5)]}
+
+        r = result(benchmarks=())
+        r["benchmarks"]["start"] = {"unit": "us", "ways": {"native": start(1000), "sluice": start(5000),
+                                                           "sluice-build": start(7000)}}
+        self.assertEqual(self.verdicts(r), {"start under `open`, more than native": "met",
+                                            "start under `build`, more than native": "NOT MET"})
+
+    @case
     def a_goal_that_was_not_measured_is_named(self):
         from suite import table
 
