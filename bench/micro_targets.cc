@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Opens of 1, 2, 8 and 64 targets at once: natively; under the bare supervisor; under the pool of sluice's workers,
- * which does the same with each notification; under `sluice run -p open`, without and with --layers emulate. With CPUs
- * that may idle, that are kept awake, and all on one CPU. Time is that of one open in the whole: wall time over all
- * opens of all targets. SLUICE in the environment names the sluice; else it is the one of this build.
+ * Opens of 1, 2, 8 and 64 targets at once: natively; under the bare supervisor, which lets them go on or opens the
+ * file in one of two forms; under the pool of sluice's workers, which lets them go on as well; under `sluice run -p
+ * open`, without and with --layers emulate. With CPUs that may idle, that are kept awake, and all on one CPU. Time is
+ * that of one open in the whole: wall time over all opens of all targets. SLUICE in the environment names the sluice;
+ * else it is the one of this build.
  */
 extern "C" {
 #include "bench/bare_supervisor.h"
@@ -85,9 +86,10 @@ int target_main(int n)
 	return 0;
 }
 
-enum way { NATIVE, BARE, POOL, SLUICE, EMULATE };
+enum way { NATIVE, BARE, BARE_ADDFD, BARE_ADDFD_SEND, POOL, SLUICE, EMULATE };
 enum cpus { FREE, BUSY, PINNED };
-const char *const way_names[] = {"native", "bare", "pool", "sluice", "sluice-emulate"};
+const char *const way_names[] = {"native", "bare", "bare-addfd", "bare-addfd-send", "pool", "sluice",
+				 "sluice-emulate"};
 std::string self_path, sluice_path;
 const char *const cpus_names[] = {"free", "busy", "pinned"};
 
@@ -233,6 +235,14 @@ void serve(void *ctx, struct worker *, const struct seccomp_notif *notif)
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 }
 
+void serve_bare(int listener, enum way way)
+{
+	if (way == BARE)
+		bare_serve(listener, &call_openat, 1);
+	else
+		bare_serve_opens(listener, way == BARE_ADDFD ? BARE_TWO_STEP : BARE_SEND);
+}
+
 void opens(benchmark::State &state, enum way way, enum cpus cpus)
 {
 	Spinners spinners(cpus == BUSY);
@@ -249,15 +259,15 @@ void opens(benchmark::State &state, enum way way, enum cpus cpus)
 	config.features = &features;
 	config.serve = serve;
 	config.ctx = &t.listener;
-	if (way == BARE)
-		server = std::thread([&] { bare_serve(t.listener, &call_openat, 1); });
+	if (way == BARE || way == BARE_ADDFD || way == BARE_ADDFD_SEND)
+		server = std::thread(serve_bare, t.listener, way);
 	else if (way == POOL && pool_start(&config, &pool) < 0)
 		abort();
 	t.batch_seconds(); /* its loader is done */
 	for (auto _ : state)
 		state.SetIterationTime(t.batch_seconds() / BATCH);
 	t.end();
-	if (way == BARE)
+	if (server.joinable())
 		server.join();
 	if (pool) {
 		pool_stop(pool);

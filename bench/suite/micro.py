@@ -51,13 +51,14 @@ class Micro(Benchmark):
         return cases, seconds, left_out
 
 
-def _micro(name, title):
-    return type("Micro_" + name, (Micro,), {"name": "micro-" + name, "title": title})
+def _micro(name, title, **members):
+    return type("Micro_" + name, (Micro,), {"name": "micro-" + name, "title": title, **members})
 
 
 MICRO = [
     _micro("notify", "how a notification is waited for and answered"),
     _micro("stages", "read, resolve, look up, match, decide"),
     _micro("start", "load a policy, plan, build the filter, make the ruleset"),
-    _micro("targets", "1, 2, 8 and 64 targets, idle and busy CPUs, pinned and free"),
+    _micro("targets", "1, 2, 8 and 64 targets, idle and busy CPUs, pinned and free",
+           bases=("native", "bare", "bare-addfd", "bare-addfd-send")),
 ]

@@ -50,7 +50,7 @@ def show(r):
             rows.append((name, "", "BROKEN", "", "", "", "", ""))
         for way, w in b["ways"].items():
             ratios = b.get("ratios", {}).get(way, {})
-            bare = ratio(ratios.get("bare") or better(b, way)) if way != "native" else ""
+            bare = ratio(against_bare(b, way)) if way != "native" else ""
             alone = way.split(",")[0]
             if alone != way and ratios.get(alone):
                 bare = "%s of %s" % (ratio(ratios[alone]), alone)
@@ -89,6 +89,11 @@ def better(b, way):
     if not forms:
         return None
     return b["ratios"].get(way, {}).get(min(forms, key=lambda f: b["ways"][f]["median"]))
+
+
+def against_bare(b, way):
+    """The ratio against the floor of its kind: of what emulates, the emulating one, where that was measured."""
+    return (way == "sluice-emulate" and better(b, way)) or b.get("ratios", {}).get(way, {}).get("bare") or better(b, way)
 
 
 def _ratio_of(r, name, way, base):

@@ -295,6 +295,19 @@ class Goals(BenchCase):
         self.assertEqual(floors()["supervisor's own CPU in a git build"], "2.50 % bare")
 
     @case
+    def what_emulates_is_measured_against_the_emulating_floor(self):
+        from suite import table
+
+        ways = {w: {"median": m, "samples": []} for w, m in (("bare", 10.0), ("bare-addfd", 20.0),
+                                                             ("bare-addfd-send", 18.0), ("sluice-emulate", 27.0))}
+        ratios = {"bare": {"median": 2.7}, "bare-addfd": {"median": 1.35}, "bare-addfd-send": {"median": 1.5}}
+        b = {"unit": "us", "ways": ways, "ratios": {"sluice-emulate": ratios, "sluice": ratios}}
+        self.assertEqual(table.against_bare(b, "sluice-emulate"), {"median": 1.5})
+        self.assertEqual(table.against_bare(b, "sluice"), {"median": 2.7})
+        del ways["bare-addfd"], ways["bare-addfd-send"]
+        self.assertEqual(table.against_bare(b, "sluice-emulate"), {"median": 2.7})
+
+    @case
     def the_start_under_any_policy_has_one_goal(self):
         def start(us):
             return {"samples": [{"round": i, "value": us + i} for i in range(5)]}
