@@ -297,12 +297,12 @@ BENCHMARK(start_and_stop)->Name("start and stop")->ArgName("uring")->Arg(0)->Arg
 
 MICRO(native)->Name("open/way:native");
 MICRO(recv_only<true>)->Name("open/way:bare");
-MICRO(recv_only<false>)->Name("open/way:RECV, not sync");
-MICRO(ready_then_recv<RING_EPOLL>)->Name("open/way:epoll, then RECV");
-MICRO(ready_then_recv<RING_URING>)->Name("open/way:io_uring, then RECV");
-MICRO(hand_off)->Name("open/way:hand-off to another thread");
-MICRO(pool<true>)->Name("open/way:pool, io_uring");
-MICRO(pool<false>)->Name("open/way:pool, epoll");
+MICRO(recv_only<false>)->Name("open/way:recv-not-sync");
+MICRO(ready_then_recv<RING_EPOLL>)->Name("open/way:epoll-then-recv");
+MICRO(ready_then_recv<RING_URING>)->Name("open/way:uring-then-recv");
+MICRO(hand_off)->Name("open/way:hand-off");
+MICRO(pool<true>)->Name("open/way:pool-uring");
+MICRO(pool<false>)->Name("open/way:pool-epoll");
 
 } // namespace
 

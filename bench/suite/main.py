@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -111,6 +112,11 @@ def command_list():
     rows = [("way", "what")] + [(w.name, w.title) for w in ways.WAYS.values()]
     for line in table.columns(rows):
         print(line)
+    print()
+    own = {w: [b.name for b in registry.ALL if w in b.ways] for b in registry.ALL for w in b.ways if w not in ways.WAYS}
+    rows = [("own way", "of")] + [(w, " ".join(names)) for w, names in own.items()]
+    for line in table.columns(rows):
+        print(line)
     return 0
 
 
@@ -121,10 +127,12 @@ def known_ways(benchmarks):
 def words_of(text, known, option):
     if not text:
         return None
-    words = text.split(",")
+    words = []
+    for part in re.split(",(?! )", text):  # "sluice, crowd" is one
+        words += [part] if part in known else re.split(", *", part)
     for w in words:
         if w not in known:
-            raise Usage("%s: there is no way called %s (there are: %s)" % (option, w, ", ".join(sorted(known))))
+            raise Usage("%s: there is no way called %s (there are: %s)" % (option, w, "; ".join(sorted(known))))
     return words
 
 

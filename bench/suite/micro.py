@@ -17,7 +17,9 @@ class Micro(Benchmark):
 
     unit = "ns"
     rounds, guess_s = 9, 20.0
+    ways = ["sluice"]  # that the program says, without commas: those are of --ways, and of kinds (result.base_of)
     bases = ("native", "bare")
+    extra_ways = False
 
     def cases(self, ctx, rounds):
         """{case: {way: [values by repetition]}}, in nanoseconds of wall time, the seconds used, and {case: why not}."""
@@ -56,9 +58,12 @@ def _micro(name, title, **members):
 
 
 MICRO = [
-    _micro("notify", "how a notification is waited for and answered"),
+    _micro("notify", "how a notification is waited for and answered",
+           ways=["native", "bare", "recv-not-sync", "epoll-then-recv", "uring-then-recv", "hand-off", "pool-uring",
+                 "pool-epoll"]),
     _micro("stages", "read, resolve, look up, match, decide"),
     _micro("start", "load a policy, plan, build the filter, make the ruleset"),
     _micro("targets", "1, 2, 8 and 64 targets, idle and busy CPUs, pinned and free",
+           ways=["native", "bare", "bare-addfd", "bare-addfd-send", "pool", "sluice", "sluice-emulate"],
            bases=("native", "bare", "bare-addfd", "bare-addfd-send")),
 ]

@@ -717,6 +717,28 @@ class Runs(BenchCase):
         self.assertTrue(seen[0][1])
 
     @case
+    def every_way_of_a_benchmark_can_be_asked_for(self):
+        from suite import main, registry
+
+        known = {w for b in registry.ALL for w in b.ways}
+        self.assertEqual(main.words_of("pool,sluice, crowd,native, bare", known, ""),
+                         ["pool", "sluice, crowd", "native", "bare"])
+
+    @case
+    def the_micro_benchmarks_have_the_ways_that_the_suite_knows(self):
+        from suite import registry, result as results
+
+        for name in ("micro-notify", "micro-targets"):
+            b, program = registry.NAMES[name], os.path.join(BUILD, "bench", name.replace("-", "_"))
+            if not os.path.exists(program):
+                self.skip("there is no Google Benchmark in this build")
+            r = self.native(program, "--benchmark_list_tests=true")
+            self.assert_status(r, 0)
+            self.assertEqual(set(re.findall(r"/way:([^/\n]*)", r.out)), set(b.ways))
+            for way in b.ways:
+                self.assertEqual(results.base_of(way, "native"), "native")
+
+    @case
     def mistakes_are_named(self):
         for argv, word in ((["opne"], "did you mean open?"), (["open", "--ways", "x"], "no way called x"),
                            (["open", "--with", "x"], "--with x: write"), (["open", "--rounds", "0"], "from 1 on"),
@@ -762,7 +784,7 @@ class Runs(BenchCase):
     def list_shows_sets_benchmarks_and_ways(self):
         r = self.bench("list")
         self.assert_status(r, 0)
-        for word in ("floor", "open-emulated", "tinyconfig", "bare-addfd-send"):
+        for word in ("floor", "open-emulated", "tinyconfig", "bare-addfd-send", "pool-uring", "sluice, crowd"):
             self.assertIn(word, r.out)
 
 
