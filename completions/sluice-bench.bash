@@ -14,7 +14,7 @@ _sluice_bench()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "list run compare --help" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "list run show compare --help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -45,9 +45,12 @@ _sluice_bench()
 				$(_sluice_bench_names benchmark)" -- "$cur")
 		fi
 		;;
-	compare)
+	show | compare)
 		if [[ $cur == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--html --ways --help" -- "$cur")
+			local options=--help
+
+			[ "${COMP_WORDS[1]}" = compare ] && options+=" --html --ways"
+			mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		else
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -X '!*.json' -- "$cur"; compgen -d -- "$cur")

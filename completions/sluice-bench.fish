@@ -12,7 +12,9 @@ set -l compare '__fish_seen_subcommand_from compare'
 complete -c sluice-bench -f
 complete -c sluice-bench -n __fish_use_subcommand -a list -d 'The benchmarks, sets and ways'
 complete -c sluice-bench -n __fish_use_subcommand -a run -d 'Measure'
+complete -c sluice-bench -n __fish_use_subcommand -a show -d 'The table of a result'
 complete -c sluice-bench -n __fish_use_subcommand -a compare -d 'Results against each other'
+complete -c sluice-bench -n __fish_use_subcommand -l version -d 'Show the version'
 complete -c sluice-bench -l help -d 'Show help'
 
 complete -c sluice-bench -n $run -a '(__sluice_bench_names set; __sluice_bench_names benchmark)'
@@ -29,6 +31,7 @@ complete -c sluice-bench -n $run -l build -x -a '(__fish_complete_directories)' 
 complete -c sluice-bench -n $run -l sluice -r -F -d 'The sluice to measure'
 complete -c sluice-bench -n $run -s q -l quiet -d 'No progress'
 
+complete -c sluice-bench -n '__fish_seen_subcommand_from show' -F
 complete -c sluice-bench -n $compare -F
 complete -c sluice-bench -n $compare -l html -r -F -d 'Write a page with plots'
 complete -c sluice-bench -n $compare -l ways -x -a '(__sluice_bench_names way)' -d 'Only these ways'

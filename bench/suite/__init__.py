@@ -10,3 +10,5 @@
     stats       medians, intervals, significance
     compare, page   results against each other, as a table and as a page
 """
+
+VERSION = "0.1.0"  # of sluice, which it comes with

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from suite import compare, machine, page, registry, result, table, ways
+from suite import VERSION, compare, machine, page, registry, result, table, ways
 from suite.measure import interrupt_by_signals
 from suite.progress import Progress
 from suite.runner import Runner
@@ -23,6 +23,7 @@ Measures what running a command under sluice costs, beside the bare kernel mecha
 
   list     the benchmarks, the named sets and the ways
   run      measure, print a table, write a result as JSON
+  show     that table of a result
   compare  results against each other, as a table and as an HTML page
 """
 
@@ -45,6 +46,7 @@ def positive(text):
 
 def parser():
     p = Parser(prog="sluice-bench", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--version", action="version", version="sluice-bench " + VERSION, help="show the version")
     sub = p.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     sub.add_parser("list", help="the benchmarks, sets and ways")
@@ -64,6 +66,9 @@ def parser():
     r.add_argument("--build", metavar="DIR", help="a build directory of sluice: its programs are measured")
     r.add_argument("--sluice", metavar="FILE", help="the sluice to measure")
     r.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+    s = sub.add_parser("show", help="the table of a result", description="Prints what a run printed at its end.")
+    s.add_argument("file", metavar="FILE", help="a result of sluice-bench run")
 
     c = sub.add_parser("compare", help="results against each other",
                        description="Compares results with the first of them.")
@@ -196,6 +201,12 @@ def command_run(a):
     return status
 
 
+def command_show(a):
+    for line in table.show(result.read(a.file)):
+        print(line)
+    return 0
+
+
 def command_compare(a):
     if len(a.files) < 2 and not a.html:
         raise Usage("compare wants two results, or one and --html")
@@ -225,6 +236,8 @@ def main():
             return command_list()
         if a.command == "run":
             return command_run(a)
+        if a.command == "show":
+            return command_show(a)
         if a.command == "compare":
             return command_compare(a)
         parser().print_help()

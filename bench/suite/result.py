@@ -12,6 +12,8 @@ import math
 import os
 import re
 
+from suite import stats
+
 FORMAT, VERSION = "sluice-bench", 1
 
 
@@ -85,6 +87,16 @@ def _is_figure(x):
     return _is_number(x) and (x == 0 or x > 1e-45)
 
 
+def _is_size(x):
+    return _is_figure(x) and x >= 0
+
+
+def _is_ratio(x):
+    """Its interval may be missing: there were too few rounds."""
+    ends = [x.get("low"), x.get("high")] if isinstance(x, dict) else []
+    return bool(ends) and _is_size(x.get("median")) and (ends == [None, None] or all(map(_is_size, ends)))
+
+
 def _is_text(x):
     return isinstance(x, str)
 
@@ -113,10 +125,13 @@ def _is_fact(x):
 MAY = {
     "label": _is_text, "started": _is_text, "ended": _is_text, "settings": lambda x: isinstance(x, dict),
     "versions": _dict_of(lambda x: x is None or _is_text(x)), "absent": _dict_of(_is_text),
-    "load_before": _is_load, "load_after": _is_load,
+    "load_before": _is_load, "load_after": _is_load, "noisy": _list_of(_is_text),
 }
-BENCHMARK_MAY = {"title": _is_text, "failed": _is_text, "noisy": _list_of(_is_text), "amount": _is_number}
-WAY_MAY = {"title": _is_text, "failed": _is_text}
+BENCHMARK_MAY = {"title": _is_text, "failed": _is_text, "noisy": _list_of(_is_text), "amount": _is_number,
+                 "ratios": _dict_of(_dict_of(_is_ratio))}
+WAY_MAY = {"title": _is_text, "failed": _is_text,
+           **dict.fromkeys(("median_user_s", "median_sys_s", "median_supervisor_s"), _is_size)}
+SAMPLE_MAY = dict.fromkeys(("user_s", "sys_s", "supervisor_s", "supervisor_rss_kib"), _is_size)
 
 
 def _may(path, where, value, members):
@@ -132,8 +147,9 @@ def _check_way(path, where, way):
     for i, s in enumerate(samples):
         at = "%s.samples[%d]" % (where, i)
         _must(path, isinstance(s, dict), "%s is no object" % at)
-        _must(path, _is_figure(s.get("value")) and s["value"] >= 0, "%s.value is no number from 0 on" % at)
+        _must(path, _is_size(s.get("value")), "%s.value is no number from 0 on" % at)
         _must(path, type(s.get("round")) is int, "%s.round is no whole number" % at)
+        _may(path, at + ".", s, SAMPLE_MAY)
 
 
 def check(path, r):
@@ -223,6 +239,21 @@ def read(path):
 
 def values(way):
     return [s["value"] for s in way.get("samples", [])]
+
+
+def median(way):
+    found = values(way)
+    return stats.median(found) if found else None
+
+
+def cpu(way):
+    """Median CPU seconds of the tree, or None."""
+    parts = [way.get("median_user_s"), way.get("median_sys_s")]
+    return None if None in parts else sum(parts)
+
+
+def ratios(b, way):
+    return (b.get("ratios") or {}).get(way, {})
 
 
 def base_of(way, base):

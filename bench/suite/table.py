@@ -41,7 +41,8 @@ def machine_line(m):
 
 def show(r):
     """Lines."""
-    yield machine_line(r["machine"]) + ", load %.2f to %.2f" % (r["load_before"][0], r["load_after"][0])
+    load = [r[key][0] for key in ("load_before", "load_after") if r.get(key)]
+    yield machine_line(r["machine"]) + (", load %s" % " to ".join("%.2f" % x for x in load) if load else "")
     if not r.get("complete"):
         yield "INCOMPLETE: the run was interrupted"
     rows = [("benchmark", "way", "median", "", "against native", "against bare", "CPU s", "own CPU s")]
@@ -49,16 +50,13 @@ def show(r):
         if b.get("failed"):
             rows.append((name, "", "BROKEN", "", "", "", "", ""))
         for way, w in b["ways"].items():
-            ratios = b.get("ratios", {}).get(way, {})
+            ratios = result.ratios(b, way)
             bare = ratio(against_bare(b, way)) if way != "native" else ""
             alone = way.split(",")[0]
             if alone != way and ratios.get(alone):
                 bare = "%s of %s" % (ratio(ratios[alone]), alone)
-            cpu = None
-            if "median_user_s" in w:
-                cpu = w["median_user_s"] + w["median_sys_s"]
-            rows.append((name, way, "BROKEN" if "failed" in w else number(w.get("median")), b["unit"],
-                         ratio(ratios.get(result.base_of(way, "native"))), bare, seconds(cpu),
+            rows.append((name, way, "BROKEN" if w.get("failed") else number(result.median(w)), b["unit"],
+                         ratio(ratios.get(result.base_of(way, "native"))), bare, seconds(result.cpu(w)),
                          seconds(w.get("median_supervisor_s"))))
     if len(rows) > 1:
         yield ""
@@ -66,7 +64,7 @@ def show(r):
         yield ""
         yield "Medians; ratios are medians of those within a round, with the interval between two order statistics"
         yield "(sign test, 93 % or more; from 5 rounds on). CPU: user and system of the tree; own: of the supervisor."
-    for why in r.get("noisy", []):
+    for why in r.get("noisy") or []:
         yield "NOISY " + why
     yield from show_goals(list(goals(r)))
 
@@ -85,19 +83,23 @@ def show_goals(rows):
 
 def better(b, way):
     """The ratio against the emulating floor: the better of its two reply forms."""
-    forms = [f for f in ("bare-addfd", "bare-addfd-send") if b["ways"].get(f, {}).get("median")]
-    if not forms:
-        return None
-    return b["ratios"].get(way, {}).get(min(forms, key=lambda f: b["ways"][f]["median"]))
+    form = better_form(b)
+    return result.ratios(b, way).get(form) if form else None
+
+
+def better_form(b):
+    """The way that is the emulating floor: the better of its two reply forms. None if neither was measured."""
+    medians = {f: result.median(b["ways"].get(f, {})) for f in ("bare-addfd", "bare-addfd-send")}
+    return min((f for f in medians if medians[f]), key=medians.get, default=None)
 
 
 def against_bare(b, way):
     """The ratio against the floor of its kind: of what emulates, the emulating one, where that was measured."""
-    return (way == "sluice-emulate" and better(b, way)) or b.get("ratios", {}).get(way, {}).get("bare") or better(b, way)
+    return (way == "sluice-emulate" and better(b, way)) or result.ratios(b, way).get("bare") or better(b, way)
 
 
 def _ratio_of(r, name, way, base):
-    return r["benchmarks"].get(name, {}).get("ratios", {}).get(way, {}).get(base)
+    return result.ratios(r["benchmarks"].get(name, {}), way).get(base)
 
 
 def _samples(r, name, way):
@@ -121,8 +123,9 @@ def _verdict(r, name, kept):
     return "met" if kept else "NOT MET"
 
 
-def _by_interval(r, name, low, high, most):
+def _by_interval(r, name, found, most):
     """A goal is met if all of the interval is, and missed if none of it is."""
+    low, high = found.get("low"), found.get("high")
     if low is None:
         return "not shown: fewer than 5 rounds"
     if _rough(r, name) or low <= most < high:
@@ -152,19 +155,21 @@ def goals(r):
     for what, name, way, base, most, floor in RATIOS:
         b = r["benchmarks"].get(name)
         found = b and (_ratio_of(r, name, way, base) if base else better(b, way))
-        yield (what, _measured(found["median"], found["low"], found["high"], "%.3f"), "%g" % most,
+        yield (what, _measured(found, "%.3f"), "%g" % most,
                _floor(floor, _ratio_of(r, name, floor, base) if base else b and better(b, floor), "%.3f"),
-               _by_interval(r, name, found["low"], found["high"], most)) if found else (what, "", "", "", "")
+               _by_interval(r, name, found, most)) if found else (what, "", "", "", "")
     yield from _absolute_goals(r)
 
 
 def _floor(way, found, form):
     """What WAY has, which only makes the same calls wait."""
-    return "%s %s" % (_measured(found["median"], found["low"], found["high"], form), way) if found else ""
+    return "%s %s" % (_measured(found, form), way) if found else ""
 
 
-def _measured(median, low, high, form):
-    return form % median if low is None else "%s [%s, %s]" % (form % median, form % low, form % high)
+def _measured(found, form):
+    if found.get("low") is None:
+        return form % found["median"]
+    return "%s [%s, %s]" % tuple(form % found[key] for key in ("median", "low", "high"))
 
 
 def _figure(r, what, name, values, form, most, unit, floor=""):
@@ -172,14 +177,15 @@ def _figure(r, what, name, values, form, most, unit, floor=""):
     if not values:
         return what, "", "", "", ""
     low, high, _ = stats.median_interval(values) or (None, None, None)
-    return (what, "%s %s" % (_measured(stats.median(values), low, high, form), unit), "%g %s" % (most, unit), floor,
-            _by_interval(r, name, low, high, most))
+    found = {"median": stats.median(values), "low": low, "high": high}
+    return (what, "%s %s" % (_measured(found, form), unit), "%g %s" % (most, unit), floor,
+            _by_interval(r, name, found, most))
 
 
 def _own_share(r, way):
     """Per cent of a git build's CPU time that its supervisor took, one a round."""
-    return [100 * s["supervisor_s"] / (s["user_s"] + s["sys_s"]) for s in _samples(r, "git", way)
-            if s.get("supervisor_s") and s["user_s"] + s["sys_s"] > 0]
+    used = [(s.get("supervisor_s"), (s.get("user_s") or 0) + (s.get("sys_s") or 0)) for s in _samples(r, "git", way)]
+    return [100 * own / tree for own, tree in used if own and tree]
 
 
 def _absolute_goals(r):
@@ -192,6 +198,6 @@ def _absolute_goals(r):
     bare = _own_share(r, "bare")
     yield _figure(r, "supervisor's own CPU in a git build", "git", _own_share(r, "sluice"), "%.2f", 1.5, "%",
                   "%.2f %% bare" % stats.median(bare) if bare else "")
-    rss = [s["supervisor_rss_kib"] / 1024 for s in _samples(r, "lua", "sluice") if "supervisor_rss_kib" in s]
+    rss = [s["supervisor_rss_kib"] / 1024 for s in _samples(r, "lua", "sluice") if s.get("supervisor_rss_kib")]
     yield ("supervisor's memory, lua build", "%.1f MiB" % max(rss) if rss else "", "30 MiB", "",
            _verdict(r, "lua", max(rss) <= 30) if rss else "")

@@ -160,6 +160,14 @@ class Compare(BenchCase):
         bad = result()
         bad["benchmarks"]["open"]["noisy"] = [1]
         self.assert_refused(bad, "noisy")
+        bad = result()
+        bad["benchmarks"]["open"]["ratios"] = {"sluice": {"bare": {"median": 1.1, "low": "1"}}}
+        self.assert_refused(bad, "ratios")
+        bad = result()
+        bad["benchmarks"]["open"]["ways"]["sluice"]["median_user_s"] = [1]
+        self.assert_refused(bad, "median_user_s")
+        bad["benchmarks"]["open"]["ways"]["sluice"] = {"samples": [{"value": 1, "round": 1, "supervisor_s": "1"}]}
+        self.assert_refused(bad, "samples[0].supervisor_s")
         bad = json.dumps(result()).replace('"value": ', '"value": 9' + "9" * 5000, 1)
         self.assert_refused(bad, "bad.json")
 
@@ -207,6 +215,35 @@ class Compare(BenchCase):
         self.assertIn("open: native varies", out)
         self.assertIn("slower, but noisy", out)
         self.assertNotIn("* slower", out)
+
+
+class Show(BenchCase):
+    @case
+    def shows_a_result_as_its_run_did(self):
+        a = result(1, load_before=[0.5], load_after=[0.25], noisy=["open: others"])
+        a["benchmarks"]["open"]["noisy"] = ["others"]
+        a["benchmarks"]["open"]["ratios"]["sluice"] = {"bare": {"median": 1.1, "low": 1.05, "high": 1.15}}
+        a["benchmarks"]["open"]["ways"]["sluice"].update(median_user_s=1.5, median_sys_s=0.75, median_supervisor_s=0.5)
+        r = self.bench("show", self.put_result("a.json", a))
+        self.assert_status(r, 0)
+        self.assertRegex(r.out, r"(?m)^2 CPUs \(A CPU\), Linux 6.1.0, load 0.50 to 0.25$")
+        self.assertRegex(r.out, r"(?m)^open +sluice +1[01][.\d]+ +us +1.1 \[1.05, 1.15\] +2.25 +0.5$")
+        self.assertIn("NOISY open: others", r.out)
+        self.assertRegex(r.out, r"(?m)^open, trapped, against bare +1.100 \[1.050, 1.150\] +1.1 +not shown: noisy")
+
+    @case
+    def shows_a_result_of_which_little_is_known(self):
+        a = result(1, complete=False, noisy=None, settings=None)
+        a["benchmarks"]["open"].update(ratios=None, title=None, noisy=None)
+        a["benchmarks"]["open"]["ways"]["strace"] = {"failed": "it ends", "samples": []}
+        r = self.bench("show", self.put_result("a.json", a))
+        self.assert_status(r, 0)
+        self.assertIn("INCOMPLETE", r.out)
+        self.assertRegex(r.out, r"(?m)^open +strace +BROKEN")
+        self.assertIn("None of the goals was measured", r.out)
+        r = self.bench("show", self.put_result("bad.json", "{}"))
+        self.assert_status(r, 2)
+        self.assertIn("bad.json: JSON of something else", r.err)
 
 
 class Page(BenchCase):
@@ -298,8 +335,8 @@ class Goals(BenchCase):
     def what_emulates_is_measured_against_the_emulating_floor(self):
         from suite import table
 
-        ways = {w: {"median": m, "samples": []} for w, m in (("bare", 10.0), ("bare-addfd", 20.0),
-                                                             ("bare-addfd-send", 18.0), ("sluice-emulate", 27.0))}
+        medians = {"bare": 10.0, "bare-addfd": 20.0, "bare-addfd-send": 18.0, "sluice-emulate": 27.0}
+        ways = {w: {"samples": [{"round": 0, "value": m}]} for w, m in medians.items()}
         ratios = {"bare": {"median": 2.7}, "bare-addfd": {"median": 1.35}, "bare-addfd-send": {"median": 1.5}}
         b = {"unit": "us", "ways": ways, "ratios": {"sluice-emulate": ratios, "sluice": ratios}}
         self.assertEqual(table.against_bare(b, "sluice-emulate"), {"median": 1.5})
@@ -859,6 +896,12 @@ class Words(BenchCase):
                 self.assertIn(form % (option if form == "%s" else option[2:]), text, name)
 
     @case
+    def its_version_is_that_of_sluice(self):
+        r = self.bench("--version")
+        self.assert_status(r, 0)
+        self.assertEqual(r.out, "sluice-bench" + self.native(os.path.join(BUILD, "sluice"), "--version").out[6:])
+
+    @case
     def completions_parse(self):
         for shell, name in (("bash", "sluice-bench.bash"), ("zsh", "_sluice-bench"), ("fish", "sluice-bench.fish")):
             if shutil.which(shell):
@@ -890,4 +933,4 @@ class Words(BenchCase):
 
 
 if LAYERS != "auto":  # it measures all modes itself: once is enough
-    del Compare, Page, Goals, Statistics, Runs, Guest, Instructions, Words
+    del Compare, Show, Page, Goals, Statistics, Runs, Guest, Instructions, Words
