@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results against the first of them.
 
-Times are compared by the Mann-Whitney test and the Hodges-Lehmann ratio; a difference counts (marked "*") if
-the p, adjusted for all comparisons of these two results after Benjamini and Hochberg, is below 0.05 and neither
-of the two was noisy. The cost over native is compared beside, since only that means something between different machines.
+Figures are compared by the Mann-Whitney test and the Hodges-Lehmann ratio; a difference counts (marked "*") if
+the p, adjusted for all rows of its table after Benjamini and Hochberg, is below 0.05 and neither of the two was
+noisy. The same is done with the cost over native, taken within rounds: where the machines differ, or one was
+emulated without counting instructions, times are shown and not judged, and that is what can be compared.
 """
 
+import json
 import os
 
 from suite import result, stats, table
@@ -25,32 +27,58 @@ def labels(files, results):
     return [n if names.count(n) == 1 else "%s (%d)" % (n, i + 1) for i, n in enumerate(names)]
 
 
-class Cell:
-    """One way of one benchmark in result number I against the same in the first."""
+class Test:
+    """Do the values of B tend to be greater than those of A? WORDS call B less, and more."""
 
-    def __init__(self, i, name, way, unit, a, b, over_a, over_b, noisy):
-        self.i, self.name, self.way, self.unit, self.noisy = i, name, way, unit, noisy
+    def __init__(self, a, b, words, noisy):
+        self.words, self.noisy, self.judged = words, noisy, True
         self.median_a, self.median_b = stats.median(a), stats.median(b)
         self.ratio, self.low, self.high = stats.quotient(a, b)
-        self.p = stats.mann_whitney(a, b)
-        self.q = self.p
+        self.p = self.q = stats.mann_whitney(a, b)
         self.few = min(len(a), len(b)) < LEAST
         self.apart = max(a) < min(b) or max(b) < min(a)
-        self.over_a, self.over_b = over_a, over_b
 
     def differs(self):
         """A test knows chance, not what else the machine did: where it was noisy nothing counts."""
-        return not self.few and not self.noisy and self.q < ALPHA
+        return self.judged and not self.few and not self.noisy and self.q < ALPHA
 
     def verdict(self):
+        if not self.judged:
+            return "not judged"
         if self.few:
             return "too few rounds"
         if self.q >= ALPHA and self.apart and not self.noisy:
             return "apart, but too few rounds for so many rows"
         if self.q >= ALPHA:
             return "no difference seen"
-        words = ("faster", "slower") if self.unit in TIMES else ("less", "more")
-        return words[self.ratio > 1] + (", but noisy" if self.noisy else "")
+        return self.words[self.ratio > 1] + (", but noisy" if self.noisy else "")
+
+    def row(self):
+        """B/A, interval, verdict, p"""
+        return ("%.3f" % self.ratio if self.ratio is not None else "",
+                "[%.3f, %.3f]" % (self.low, self.high) if self.low is not None and self.judged else "",
+                "* " + self.verdict() if self.differs() else self.verdict(), "%.2g" % self.q if self.judged else "")
+
+
+class Cell:
+    """One way of one benchmark in result number I (B) against the same in the first (A): its figures, and its cost
+    over native, where that was measured."""
+
+    def __init__(self, i, name, way, a, b, alike):
+        self.i, self.name, self.way, self.unit = i, name, way, a["unit"]
+        noisy = bool(a.get("noisy") or b.get("noisy"))
+        both = [e["ways"][way] for e in (a, b)]
+        self.figures = Test(*map(result.values, both), ("faster", "slower") if self.unit in TIMES else ("less", "more"),
+                            noisy)
+        self.figures.judged = alike or self.unit not in TIMES
+        over = [costs(e, way, result.base_of(way, "native")) for e in (a, b)]
+        self.cost = Test(*over, ("less", "more"), noisy) if all(over) else None
+
+
+def costs(b, way, base):
+    """WAY over BASE in each round; nothing over itself."""
+    base = b["ways"].get(base) if base != way else None
+    return stats.quotients(result.by_round(b["ways"].get(way, {})), result.by_round(base)) if base else []
 
 
 def over_native(b, way):
@@ -60,6 +88,20 @@ def over_native(b, way):
     if way == name or not base or way not in b["ways"]:
         return None
     return stats.ratio(result.by_round(b["ways"][way]), result.by_round(base))
+
+
+def alike(a, b):
+    """Do times of these two results mean the same?"""
+    return not (differ_in_machine([a, b]) or is_emulated(a) or is_emulated(b))
+
+
+def differ_in_machine(results):
+    return any(len({json.dumps(r["machine"].get(key)) for r in results}) > 1 for key in ("cpu", "cpus", "virtual"))
+
+
+def is_emulated(r):
+    """In QEMU, by its clock: that of instruction counts is another unit."""
+    return (r.get("settings") or {}).get("emulated") == "tcg"
 
 
 def why_not(a, b):
@@ -84,14 +126,17 @@ def compare(results, only=None):
             for way, w in b["ways"].items():
                 if only and way not in only:
                     continue
-                va, vb = result.values(w), result.values(other["ways"].get(way, {}))
-                if va and vb:
-                    mine.append(Cell(i, name, way, b["unit"], va, vb, over_native(b, way), over_native(other, way),
-                                     bool(b.get("noisy") or other.get("noisy"))))
-        for cell, q in zip(mine, stats.adjusted([c.p for c in mine])):
-            cell.q = q
+                if result.values(w) and result.values(other["ways"].get(way, {})):
+                    mine.append(Cell(i, name, way, b, other, alike(first, r)))
+        adjust([c.figures for c in mine if c.figures.judged])
+        adjust([c.cost for c in mine if c.cost])
         cells += mine
     return cells
+
+
+def adjust(tests):
+    for test, q in zip(tests, stats.adjusted([t.p for t in tests])):
+        test.q = q
 
 
 def different_facts(results):
@@ -134,21 +179,31 @@ def not_shared(names, results):
                 yield "%s: not compared in %s: %s" % (name, names[i], why)
 
 
-def remarks(names, results):
+def remarks(names, results, cells):
     """What one has to know before believing the table."""
-    differing = list(different_facts(results))
-    if any(what in ("CPU", "CPUs", "virtual") for what, _ in differing):
+    if differ_in_machine(results):
         yield ("different machines: times can't be compared; look at the cost over native",
                ["%s: %s" % (n, table.machine_line(r["machine"])) for n, r in zip(names, results)])
-    elif any(what in ("kernel", "kernel build") for what, _ in differing):
+    elif any(what in ("kernel", "kernel build") for what, _ in different_facts(results)):
         yield ("different kernels", ["%s: %s" % (n, r["machine"]["kernel"]) for n, r in zip(names, results)])
+    emulated = [n for n, r in zip(names, results) if is_emulated(r)]
+    if emulated:
+        yield ("emulated, without counting instructions: times mean nothing, the cost over native little: "
+               + ", ".join(emulated), [])
+    for i in range(1, len(results)):
+        moved = ["%s, %s: %.3f" % (c.name, c.way, c.figures.ratio) for c in cells
+                 if c.i == i and c.way == result.base_of(c.way, "native") and c.figures.differs()]
+        if moved:
+            yield ("native itself differs in %s: what is slower or faster need not be due to sluice; look at the cost "
+                   "over native" % names[i], moved)
     for n, r in zip(names, results):
         if not r.get("complete", True):
             yield "incomplete, its run was interrupted: " + n, []
         noisy = ["%s: %s" % (name, ", ".join(b["noisy"])) for name, b in r["benchmarks"].items() if b.get("noisy")]
         if noisy:
             yield "noisy: " + n, noisy
-        failed = ["%s, %s" % (b, w) for b, e in r["benchmarks"].items() for w, x in e["ways"].items() if "failed" in x]
+        failed = ["%s, %s" % (b, w) for b, e in r["benchmarks"].items() for w, x in e["ways"].items()
+                   if x.get("failed")]
         failed += [b for b, e in r["benchmarks"].items() if e.get("failed")]
         if failed:
             yield "broken: " + n, failed
@@ -158,8 +213,20 @@ def remarks(names, results):
         yield "rough, since measured with --quick: " + ", ".join(quick), []
 
 
+def tables(cells):
+    """(title, head, rows, columns of numbers) of CELLS, which are of one result; none without rows."""
+    yield ("Figures", ("benchmark", "way", "A", "B", "unit", "B/A", "interval", "verdict", "p"),
+           [(c.name, c.way, table.number(c.figures.median_a), table.number(c.figures.median_b), c.unit,
+             *c.figures.row()) for c in cells], (2, 3, 5, 8))
+    costs_too = [c for c in cells if c.cost]
+    if costs_too:
+        yield ("Cost over native", ("benchmark", "way", "A", "B", "B/A", "interval", "verdict", "p"),
+               [(c.name, c.way, "%.3g" % c.cost.median_a, "%.3g" % c.cost.median_b, *c.cost.row())
+                for c in costs_too], (2, 3, 4, 7))
+
+
 def show(names, results, cells):
-    for what, lines in remarks(names, results):
+    for what, lines in remarks(names, results, cells):
         yield what[0].upper() + what[1:]
         for line in lines:
             yield "  " + line
@@ -170,20 +237,16 @@ def show(names, results, cells):
         if not mine:
             yield "  they have no benchmark and way in common"
             continue
-        rows = [("benchmark", "way", "A", "B", "", "B/A", "interval", "", "p", "over native: A", "B")]
-        for c in mine:
-            rows.append((c.name, c.way, table.number(c.median_a), table.number(c.median_b), c.unit,
-                         "%.3f" % c.ratio if c.ratio is not None else "",
-                         "[%.3f, %.3f]" % (c.low, c.high) if c.low is not None else "",
-                         "* " + c.verdict() if c.differs() else c.verdict(),
-                         "%.2g" % c.q, "%.2f" % c.over_a["median"] if c.over_a else "",
-                         "%.2f" % c.over_b["median"] if c.over_b else ""))
-        yield from table.columns(rows, right=(2, 3, 5, 8, 9, 10))
+        for title, head, rows, right in tables(mine):
+            yield ""
+            yield title
+            yield from table.columns([head, *rows], right)
     yield ""
     if len(results) > 1:
-        yield ("A: %s. B/A: Hodges-Lehmann ratio and its 95 %% interval; p: Mann-Whitney, adjusted for %s"
-               % (names[0], "all rows (Benjamini-Hochberg);"))
-        yield "*: p below %g. Over native: median of the ratios within a round." % ALPHA
+        yield ("A: %s. B/A: Hodges-Lehmann ratio and its 95 %% interval; p: Mann-Whitney, adjusted for all rows of a"
+               % names[0])
+        yield ("table (Benjamini-Hochberg); *: p below %g. Cost over native: ratios within a round, their median."
+               % ALPHA)
     for line in not_shared(names, results):
         yield line
     differing = list(different_facts(results))

@@ -68,8 +68,8 @@ def cards(names, results):
     return "".join(out) + "</div>"
 
 
-def notes(names, results):
-    for what, lines in compare.remarks(names, results):
+def notes(names, results, cells):
+    for what, lines in compare.remarks(names, results, cells):
         what = esc(what[0].upper() + what[1:])
         inner = "<ul>%s</ul>" % "".join("<li>%s</li>" % esc(x) for x in lines)
         if len(lines) > 5:
@@ -86,15 +86,16 @@ def legend(names):
 def changes(names, cells):
     """One plot of ratios for each result but the first."""
     for i in range(1, len(names)):
-        mine = [c for c in cells if c.i == i and c.ratio]
+        mine = [c for c in cells if c.i == i and c.figures.ratio]
         if not mine:
             continue
         rows, last = [], None
         for c in mine:
-            rows.append(("%s · %s" % (c.name, c.way), c.ratio, c.low, c.high, c.differs(), c.name != last))
+            t = c.figures
+            rows.append(("%s · %s" % (c.name, c.way), t.ratio, t.low, t.high, t.differs(), c.name != last))
             last = c.name
-        slower = sum(c.differs() and c.ratio > 1 for c in mine)
-        faster = sum(c.differs() and c.ratio < 1 for c in mine)
+        slower = sum(c.figures.differs() and c.figures.ratio > 1 for c in mine)
+        faster = sum(c.figures.differs() and c.figures.ratio < 1 for c in mine)
         yield "<h3>%s against %s</h3>" % (esc(names[i]), esc(names[0]))
         yield ('<p>%d slower (or more), %d faster (or less), %d without a difference that could be told from chance.</p>'
                % (slower, faster, len(mine) - slower - faster))
@@ -173,7 +174,7 @@ def times(names, results, only):
         title = there[0][1].get("title") or name
         yield "<h3>%s <span class=\"dim\">%s</span></h3>" % (esc(name), esc(title) if title != name else "")
         for i, b in there:
-            failed = ["%s: %s" % (w, x["failed"]) for w, x in b["ways"].items() if "failed" in x]
+            failed = ["%s: %s" % (w, x["failed"]) for w, x in b["ways"].items() if x.get("failed")]
             if b.get("failed"):
                 failed.append(b["failed"])
             for text in failed:
@@ -208,7 +209,7 @@ def page(names, results, cells, only=None):
              % STYLE.replace("TABLE\n", COLOURS),
              "<h1>%s</h1><p class=\"dim\">What supervision costs, measured by sluice-bench</p>" % esc(title)]
     parts.append(cards(names, results))
-    parts += notes(names, results)
+    parts += notes(names, results, cells)
     if len(results) > 1:
         parts.append("<h2>Changes</h2>")
         made = list(changes(names, cells))

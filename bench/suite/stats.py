@@ -47,15 +47,18 @@ def median_interval(values):
     return best
 
 
+def quotients(of, base):
+    """OF / BASE by rounds ({round: value}), where both have one."""
+    return [of[r] / base[r] for r in sorted(set(of) & set(base)) if base[r] > 0]
+
+
 def ratio(of, base):
-    """{median, low, high, level, rounds} of OF / BASE by rounds ({round: value}); None without a common one."""
-    rounds = sorted(set(of) & set(base))
-    quotients = [of[r] / base[r] for r in rounds if base[r] > 0]
-    if not quotients:
+    """{median, low, high, level, rounds} of their quotients; None without any."""
+    found = quotients(of, base)
+    if not found:
         return None
-    found = median_interval(quotients)
-    low, high, level = found or (None, None, None)
-    return {"median": median(quotients), "low": low, "high": high, "level": level, "rounds": len(quotients)}
+    low, high, level = median_interval(found) or (None, None, None)
+    return {"median": median(found), "low": low, "high": high, "level": level, "rounds": len(found)}
 
 
 def _u_counts(n, m):
@@ -100,8 +103,8 @@ def mann_whitney(a, b):
 
 def quotient(a, b):
     """B against A: (ratio, low, high); low and high are None if there are too few values."""
-    quotients = sorted(y / x for x in a for y in b if x > 0)
-    if not quotients:
+    found = sorted(y / x for x in a for y in b if x > 0)
+    if not found:
         return None, None, None
     n, m, k = len(a), len(b), -1
     if n * m <= EXACT_UP_TO:
@@ -114,9 +117,9 @@ def quotient(a, b):
             k = u
     else:
         k = int(n * m / 2 - 1.96 * math.sqrt(n * m * (n + m + 1) / 12)) - 1
-    if k < 0 or len(quotients) != n * m:
-        return median(quotients), None, None
-    return median(quotients), quotients[k], quotients[n * m - 1 - k]
+    if k < 0 or len(found) != n * m:
+        return median(found), None, None
+    return median(found), found[k], found[n * m - 1 - k]
 
 
 def order(n, number):

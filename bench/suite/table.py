@@ -93,9 +93,14 @@ def better_form(b):
     return min((f for f in medians if medians[f]), key=medians.get, default=None)
 
 
+def floor_of(b, way):
+    """The bare way of its kind: of what emulates, the emulating floor, where that was measured."""
+    bare, form = result.base_of(way, "bare"), better_form(b)
+    return form if form and (way == "sluice-emulate" or bare not in b["ways"]) else bare
+
+
 def against_bare(b, way):
-    """The ratio against the floor of its kind: of what emulates, the emulating one, where that was measured."""
-    return (way == "sluice-emulate" and better(b, way)) or result.ratios(b, way).get("bare") or better(b, way)
+    return result.ratios(b, way).get(floor_of(b, way))
 
 
 def _ratio_of(r, name, way, base):
@@ -110,6 +115,8 @@ def _rough(r, name):
     """Why a figure of this run neither shows that a goal is met nor that it is missed."""
     if r["machine"].get("cpus", 2) != 2 or (r.get("settings") or {}).get("jobs", 2) != 2:
         return "the goals are for two CPUs and --jobs 2"
+    if (r.get("settings") or {}).get("emulated"):
+        return "emulated"
     if r["benchmarks"][name].get("noisy"):
         return "noisy"
     return "measured with --quick" if (r.get("settings") or {}).get("quick") else None

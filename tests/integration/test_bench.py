@@ -107,16 +107,62 @@ class Compare(BenchCase):
         self.assert_status(r, 2)
         self.assertIn("nowhere.json: No such file", r.err)
 
+    def compare(self, a, b, *options):
+        return self.bench("compare", self.put_result("a.json", a), self.put_result("b.json", b), *options)
+
+    def rows(self, r, title):
+        """{way: line} of the table below TITLE, of the benchmark open."""
+        self.assert_status(r, 0)
+        lines = r.out.split("\n%s\n" % title)[1].split("\n\n")[0].splitlines()
+        return {line.split()[1]: line for line in lines if line.startswith("open ")}
+
     @case
     def finds_a_slower_way_and_only_that(self):
-        a = self.put_result("a.json", result(1))
-        b = self.put_result("b.json", result(2, scale=1.2))
-        r = self.bench("compare", a, b)
-        self.assert_status(r, 0)
-        rows = {line.split()[1]: line for line in r.out.splitlines() if line.startswith("open ")}
+        r = self.compare(result(1), result(2, scale=1.2))
+        rows = self.rows(r, "Figures")
         self.assertIn("* slower", rows["sluice"])
         self.assertIn("no difference seen", rows["native"])
         self.assertIn("no difference seen", rows["bare"])
+        rows = self.rows(r, "Cost over native")
+        self.assertIn("* more", rows["sluice"])
+        self.assertIn("no difference seen", rows["bare"])
+        self.assertNotIn("native", rows)
+
+    @case
+    def does_not_judge_times_of_different_machines(self):
+        """Another machine that is half as fast: only the cost over native tells of sluice."""
+        def other(**more):
+            r = result(2, scale=1.2, **more)
+            for w in r["benchmarks"]["open"]["ways"].values():
+                for s in w["samples"]:
+                    s["value"] *= 2
+            return r
+
+        slow, emulated = other(), other(settings={"emulated": "tcg"})
+        slow["machine"]["cpus"] = 4
+        for b, remark in ((slow, "Different machines"), (emulated, "Emulated, without counting instructions")):
+            r = self.compare(result(1), b)
+            self.assertIn(remark, r.out)
+            for line in self.rows(r, "Figures").values():
+                self.assertRegex(line, r" [12]\.\d+ +not judged$")
+            self.assertIn("* more", self.rows(r, "Cost over native")["sluice"])
+            self.assertIn("no difference seen", self.rows(r, "Cost over native")["bare"])
+        # Instructions are counted alike everywhere.
+        a = result(1)
+        for r in (a, slow):
+            r["benchmarks"]["open"]["unit"] = "k instr"
+        self.assertIn("* more", self.rows(self.compare(a, slow), "Figures")["native"])
+
+    @case
+    def says_that_native_itself_differs(self):
+        b = result(2, scale=1.2)
+        self.assertNotIn("Native itself", self.compare(result(1), b).out)
+        for w in b["benchmarks"]["open"]["ways"].values():
+            for s in w["samples"]:
+                s["value"] *= 1.5
+        r = self.compare(result(1), b)
+        self.assertRegex(r.out, r"Native itself differs in b: .*\n  open, native: 1\.5")
+        self.assertNotIn("bare", [way for way, line in self.rows(r, "Cost over native").items() if "*" in line])
 
     @case
     def calls_nothing_a_difference_with_few_rounds(self):
@@ -311,6 +357,8 @@ class Goals(BenchCase):
             self.assertEqual(self.verdicts(self.with_ratio(low, median, high)), {what: verdict})
         r = self.with_ratio(1.0, 1.05, 1.09, settings={"quick": True})
         self.assertEqual(self.verdicts(r), {what: "not shown: measured with --quick"})
+        r = self.with_ratio(1.0, 1.05, 1.09, settings={"emulated": "tcg"})
+        self.assertEqual(self.verdicts(r), {what: "not shown: emulated"})
         r = self.with_ratio(1.2, 1.25, 1.3)
         r["benchmarks"]["open"]["noisy"] = ["others"]
         self.assertEqual(self.verdicts(r), {what: "not shown: noisy"})
