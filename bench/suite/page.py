@@ -18,7 +18,8 @@ STYLE = """
 body { background: var(--bg); color: var(--fg); font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 24px;
   max-width: 1020px; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 20px; margin: 36px 0 6px; }
-h3 { font-size: 16px; margin: 26px 0 2px; } p { margin: 6px 0; } .dim { color: var(--dim); fill: var(--dim); }
+h3 { font-size: 16px; margin: 26px 0 2px; } h4 { font-size: 14px; margin: 18px 0 2px; }
+  p { margin: 6px 0; } .dim { color: var(--dim); fill: var(--dim); }
 code { font-family: ui-monospace, monospace; font-size: 0.92em; }
 .cards { display: flex; flex-wrap: wrap; gap: 12px; margin: 16px 0; }
 .card { background: var(--card); border-radius: 8px; padding: 10px 14px; flex: 1 1 280px; }
@@ -83,27 +84,62 @@ def legend(names):
                                                     for i, n in enumerate(names))
 
 
-def changes(names, cells):
-    """One plot of ratios for each result but the first."""
-    for i in range(1, len(names)):
-        mine = [c for c in cells if c.i == i and c.figures.ratio]
-        if not mine:
-            continue
-        rows, last = [], None
-        for c in mine:
-            t = c.figures
+def html_table(head, rows, right):
+    """Rows begin with a benchmark, whose name stands once."""
+    def line(cells, tag, more=""):
+        return "<tr%s>%s</tr>" % (more, "".join("<%s%s>%s</%s>" % (
+            tag, ' class="n"' if i in right else ' class="name"' if i < 2 else "", esc(c), tag.split()[0])
+            for i, c in enumerate(cells)))
+
+    out, last = [line(head, 'th scope="col"')], None
+    for row in rows:
+        out.append(line(row, "td") if row[0] == last else line(row, "td", ' class="first"'))
+        last = row[0]
+    return '<div class="wide"><table>%s</table></div>' % "".join(out)
+
+
+def tally(tests):
+    """How many there are of each verdict, in the words of the table."""
+    counts = {}
+    for t in tests:
+        counts[t.verdict()] = counts.get(t.verdict(), 0) + 1
+    return "; ".join("%d %s" % (n, verdict) for verdict, n in sorted(counts.items(), key=lambda e: -e[1]))
+
+
+def plot_of(pairs, number, names, what):
+    """PAIRS: (cell, the test of it that is shown)."""
+    rows, last = [], None
+    for c, t in pairs:
+        if t.ratio:
             rows.append(("%s · %s" % (c.name, c.way), t.ratio, t.low, t.high, t.differs(), c.name != last))
             last = c.name
-        slower = sum(c.figures.differs() and c.figures.ratio > 1 for c in mine)
-        faster = sum(c.figures.differs() and c.figures.ratio < 1 for c in mine)
+    if rows:
+        yield svg.ratios(rows, number, "%s against %s (left of 1: less; logarithmic)" % (what, svg.clip(names[0], 40)),
+                         "%s: %s against %s" % (what, names[number], names[0]))
+
+
+def changes(names, cells):
+    """For each result but the first a plot of its ratios, and all of it as tables. Where times can't be judged the
+    plot is of the cost over native."""
+    for i in range(1, len(names)):
+        mine = [c for c in cells if c.i == i]
+        if not mine:
+            continue
+        judged = [(c, c.figures) for c in mine if c.figures.judged]
+        costs = [(c, c.cost) for c in mine if c.cost]
         yield "<h3>%s against %s</h3>" % (esc(names[i]), esc(names[0]))
-        yield ('<p>%d slower (or more), %d faster (or less), %d without a difference that could be told from chance.</p>'
-               % (slower, faster, len(mine) - slower - faster))
-        yield svg.ratios(rows, i, "against %s (left of 1: faster, or less; logarithmic)" % svg.clip(names[0], 40),
-                         "%s against %s" % (names[i], names[0]))
-    if len(names) > 1:
-        yield ('<p class="dim">Filled and *: a difference (Mann-Whitney, p adjusted for all rows after Benjamini and '
-               'Hochberg, below %g, and nothing noisy). Lines: 95 %% interval of the Hodges-Lehmann ratio.</p>' % compare.ALPHA)
+        yield "<p>Figures: %s.</p>" % tally([c.figures for c in mine])
+        if costs:
+            yield "<p>Cost over native: %s.</p>" % tally([t for _, t in costs])
+        yield from plot_of(judged, i, names, "figures")
+        if len(judged) < len(mine):
+            yield from plot_of(costs, i, names, "cost over native")
+        for title, head, rows, right in compare.tables(mine):
+            yield "<h4>%s</h4>%s" % (esc(title), html_table(head, rows, right))
+    if cells:
+        yield ('<p class="dim">A: %s. B/A: Hodges-Lehmann ratio and its 95 %% interval. Filled and *: a difference '
+               '(Mann-Whitney, p adjusted for all rows of a table after Benjamini and Hochberg, below %g, and nothing '
+               'noisy).</p>' % (esc(names[0]), compare.ALPHA))
 
 
 def overheads(names, results, only):

@@ -307,9 +307,29 @@ class Page(BenchCase):
             self.assertNotIn(word, text)
         plots = re.findall(r"<svg viewBox=\"0 0 .*?</svg>", text, re.S)
         self.assertEqual(len(plots), 1 + len(names))
+        self.assertIn("<p>Figures: 6 no difference seen; 3 slower.</p>", text)
+        self.assertIn("<p>Cost over native: 3 no difference seen; 3 more.</p>", text)
+        for table in re.findall("<table>.*?</table>", text, re.S):
+            xml.etree.ElementTree.fromstring(table)
+        self.assertRegex(text, r'<td class="name">open</td><td class="name">sluice</td>.*<td>\* slower</td><td class="n">')
         for plot in plots:
             xml.etree.ElementTree.fromstring(plot)  # well-formed
             self.assertIn("class=\"label\"", plot)  # the axis says what it is
+
+    @case
+    def counts_verdicts_as_the_table_has_them(self):
+        noisy, few = result(2, scale=1.3), result(2, scale=1.3, rounds=2)
+        noisy["benchmarks"]["open"]["noisy"] = ["others"]
+        other = result(2, scale=1.3)
+        other["machine"]["cpu"] = "Another CPU"
+        a = self.put_result("a.json", result(1))
+        for b, said in ((noisy, "2 no difference seen; 1 slower, but noisy"), (few, "3 too few rounds"),
+                        (other, "3 not judged")):
+            self.assert_status(self.bench("compare", a, self.put_result("b.json", b), "--html", "page.html"), 0)
+            with open(os.path.join(self.dir, "page.html"), encoding="utf-8") as f:
+                text = f.read()
+            self.assertIn("<p>Figures: %s.</p>" % said, text)
+        self.assertIn('aria-label="cost over native: b against a"', text)
 
     @case
     def shows_a_single_result_too(self):
