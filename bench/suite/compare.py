@@ -73,6 +73,9 @@ class Cell:
         self.figures.judged = alike or self.unit not in TIMES
         over = [costs(e, way, result.base_of(way, "native")) for e in (a, b)]
         self.cost = Test(*over, ("less", "more"), noisy) if all(over) else None
+        self.over_bare = [over_floor(e, way) for e in (a, b)]
+        # Seconds of the tree in A and B, and of the supervisor.
+        self.cpu = [[result.cpu(w) for w in both], [w.get("median_supervisor_s") for w in both]]
 
 
 def costs(b, way, base):
@@ -83,7 +86,15 @@ def costs(b, way, base):
 
 def over_native(b, way):
     """The ratio to native (of the same kind) within rounds, or None."""
-    name = result.base_of(way, "native")
+    return over(b, way, result.base_of(way, "native"))
+
+
+def over_floor(b, way):
+    """The ratio to the bare way of its kind within rounds, or None; native has none."""
+    return over(b, way, table.floor_of(b, way)) if way != result.base_of(way, "native") else None
+
+
+def over(b, way, name):
     base = b["ways"].get(name)
     if way == name or not base or way not in b["ways"]:
         return None
@@ -218,11 +229,36 @@ def tables(cells):
     yield ("Figures", ("benchmark", "way", "A", "B", "unit", "B/A", "interval", "verdict", "p"),
            [(c.name, c.way, table.number(c.figures.median_a), table.number(c.figures.median_b), c.unit,
              *c.figures.row()) for c in cells], (2, 3, 5, 8))
-    costs_too = [c for c in cells if c.cost]
-    if costs_too:
-        yield ("Cost over native", ("benchmark", "way", "A", "B", "B/A", "interval", "verdict", "p"),
-               [(c.name, c.way, "%.3g" % c.cost.median_a, "%.3g" % c.cost.median_b, *c.cost.row())
-                for c in costs_too], (2, 3, 4, 7))
+    rows = [(c.name, c.way, *cost_columns(c)) for c in cells if c.cost or any(c.over_bare)]
+    if rows:
+        yield ("Cost over native, and over bare",
+               ("benchmark", "way", "A", "B", "B/A", "interval", "verdict", "p", "over bare: A", "B"), rows,
+               (2, 3, 4, 7, 8, 9))
+    rows = [(c.name, c.way, *cpu_columns(*c.cpu[0]), *cpu_columns(*c.cpu[1])) for c in cells if None not in c.cpu[0]]
+    if rows:
+        yield ("CPU seconds, of the tree and of the supervisor",
+               ("benchmark", "way", "tree: A", "B", "B/A", "supervisor: A", "B", "B/A"), rows, range(2, 8))
+
+
+def cost_columns(c):
+    t = c.cost
+    return (*(("%.3g" % t.median_a, "%.3g" % t.median_b, *t.row()) if t else [""] * 6),
+            *("%.2f" % o["median"] if o else "" for o in c.over_bare))
+
+
+def cpu_columns(a, b):
+    return (table.seconds(a), table.seconds(b), "%.3f" % (b / a) if a and b is not None else "")
+
+
+GOALS_HEAD = ("goal", "of", "measured", "at most", "floor", "verdict")
+
+
+def goals(names, results):
+    """Those of which a result has a figure."""
+    for goal in zip(*(table.goals(r) for r in results)):
+        for name, (what, measured, most, floor, verdict) in zip(names, goal):
+            if measured:
+                yield what, name, measured, most, floor, verdict
 
 
 def show(names, results, cells):
@@ -245,8 +281,13 @@ def show(names, results, cells):
     if len(results) > 1:
         yield ("A: %s. B/A: Hodges-Lehmann ratio and its 95 %% interval; p: Mann-Whitney, adjusted for all rows of a"
                % names[0])
-        yield ("table (Benjamini-Hochberg); *: p below %g. Cost over native: ratios within a round, their median."
+        yield ("table (Benjamini-Hochberg); *: p below %g. Costs: medians of the ratios within a round; bare: the bare"
                % ALPHA)
+        yield "way of the same kind, emulating or not. CPU seconds: medians."
+    met = list(goals(names, results))
+    if met:
+        yield ""
+        yield from table.columns([GOALS_HEAD, *met])
     for line in not_shared(names, results):
         yield line
     differing = list(different_facts(results))

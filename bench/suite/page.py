@@ -143,34 +143,35 @@ def changes(names, cells):
 
 
 def overheads(names, results, only):
-    """The cost over native, within rounds: the one thing that can be compared across machines."""
-    rows, last = [], None
+    """The cost over native, within rounds: the one thing that can be compared across machines. And over bare."""
+    rows = []
     for name in names_of(results):
         for way in ways_of(results, name, only):
-            if way == "native":
-                continue
-            per_result = [compare.over_native(r["benchmarks"][name], way) if name in r["benchmarks"] else None
-                          for r in results]
-            if not any(per_result):
-                continue
-            cells = []
-            for o in per_result:
-                if not o:
-                    cells.append('<td class="n dim">–</td>')
-                    continue
-                interval = " <span class=\"dim\">[%.2f, %.2f]</span>" % (o["low"], o["high"]) if o["low"] else ""
-                cells.append('<td class="n">%s%s</td>' % (("%#.3g" % o["median"]).rstrip("."), interval))
-            rows.append('<tr%s><td class="name">%s</td><td class="name">%s</td>%s</tr>' % (
-                ' class="first"' if name != last else "", esc(name) if name != last else "", esc(way),
-                "".join(cells)))
-            last = name
+            there = [r["benchmarks"].get(name) for r in results]
+            found = [over(b, way) if b else None for b in there
+                     for over in (compare.over_native, compare.over_floor)]
+            if any(found):
+                rows.append((name, way, *map(table.ratio, found)))
     if not rows:
         return
-    yield "<h2>Cost over native</h2>"
+    yield "<h2>Cost over native, and over bare</h2>"
     yield ('<p class="dim">Median of the ratios within a round; in brackets the interval between two order statistics '
-           '(sign test, 93 % or more).</p>')
-    yield '<div class="wide"><table><tr><th>benchmark</th><th>way</th>%s</tr>%s</table></div>' % (
-        "".join('<th class="n">%s</th>' % esc(n) for n in names), "".join(rows))
+           '(sign test, 93 % or more). Over bare: the bare way of the same kind.</p>')
+    yield html_table(["benchmark", "way"] + ["%s: %s" % (n, base) for n in names for base in ("native", "bare")], rows,
+                     range(2, 2 + 2 * len(names)))
+
+
+def figures(r, only):
+    """Of a result that is alone, what its run printed."""
+    yield "<h2>Figures</h2>"
+    yield html_table(table.WAYS_HEAD, [row for row in table.ways(r) if not only or row[1] in only], (2, 6, 7))
+
+
+def goals(names, results):
+    rows = list(compare.goals(names, results))
+    if rows:
+        yield "<h2>Goals</h2>"
+        yield html_table(compare.GOALS_HEAD, rows, ())
 
 
 def names_of(results):
@@ -250,7 +251,10 @@ def page(names, results, cells, only=None):
         parts.append("<h2>Changes</h2>")
         made = list(changes(names, cells))
         parts += made or ["<p>They have no benchmark and way in common.</p>"]
+    else:
+        parts += figures(results[0], only)
     parts += overheads(names, results, only)
+    parts += goals(names, results)
     parts += times(names, results, only)
     parts += differences(names, results)
     parts.append("</body></html>\n")

@@ -39,13 +39,12 @@ def machine_line(m):
                                          m["kernel"])
 
 
-def show(r):
-    """Lines."""
-    load = [r[key][0] for key in ("load_before", "load_after") if r.get(key)]
-    yield machine_line(r["machine"]) + (", load %s" % " to ".join("%.2f" % x for x in load) if load else "")
-    if not r.get("complete"):
-        yield "INCOMPLETE: the run was interrupted"
-    rows = [("benchmark", "way", "median", "", "against native", "against bare", "CPU s", "own CPU s")]
+WAYS_HEAD = ("benchmark", "way", "median", "unit", "against native", "against bare", "CPU s", "own CPU s")
+
+
+def ways(r):
+    """A row for each."""
+    rows = []
     for name, b in r["benchmarks"].items():
         if b.get("failed"):
             rows.append((name, "", "BROKEN", "", "", "", "", ""))
@@ -58,9 +57,19 @@ def show(r):
             rows.append((name, way, "BROKEN" if w.get("failed") else number(result.median(w)), b["unit"],
                          ratio(ratios.get(result.base_of(way, "native"))), bare, seconds(result.cpu(w)),
                          seconds(w.get("median_supervisor_s"))))
-    if len(rows) > 1:
+    return rows
+
+
+def show(r):
+    """Lines."""
+    load = [r[key][0] for key in ("load_before", "load_after") if r.get(key)]
+    yield machine_line(r["machine"]) + (", load %s" % " to ".join("%.2f" % x for x in load) if load else "")
+    if not r.get("complete"):
+        yield "INCOMPLETE: the run was interrupted"
+    rows = ways(r)
+    if rows:
         yield ""
-        yield from columns(rows, right=(2,))
+        yield from columns([WAYS_HEAD, *rows], right=(2,))
         yield ""
         yield "Medians; ratios are medians of those within a round, with the interval between two order statistics"
         yield "(sign test, 93 % or more; from 5 rounds on). CPU: user and system of the tree; own: of the supervisor."

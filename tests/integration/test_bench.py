@@ -56,6 +56,9 @@ class BenchCase(SluiceCase):
             self.assertNotIn("Traceback", r.err)
 
 
+COSTS = "Cost over native, and over bare"
+
+
 class Compare(BenchCase):
     @case
     def refuses_an_empty_file(self):
@@ -123,7 +126,7 @@ class Compare(BenchCase):
         self.assertIn("* slower", rows["sluice"])
         self.assertIn("no difference seen", rows["native"])
         self.assertIn("no difference seen", rows["bare"])
-        rows = self.rows(r, "Cost over native")
+        rows = self.rows(r, COSTS)
         self.assertIn("* more", rows["sluice"])
         self.assertIn("no difference seen", rows["bare"])
         self.assertNotIn("native", rows)
@@ -145,13 +148,33 @@ class Compare(BenchCase):
             self.assertIn(remark, r.out)
             for line in self.rows(r, "Figures").values():
                 self.assertRegex(line, r" [12]\.\d+ +not judged$")
-            self.assertIn("* more", self.rows(r, "Cost over native")["sluice"])
-            self.assertIn("no difference seen", self.rows(r, "Cost over native")["bare"])
+            self.assertIn("* more", self.rows(r, COSTS)["sluice"])
+            self.assertIn("no difference seen", self.rows(r, COSTS)["bare"])
         # Instructions are counted alike everywhere.
         a = result(1)
         for r in (a, slow):
             r["benchmarks"]["open"]["unit"] = "k instr"
         self.assertIn("* more", self.rows(self.compare(a, slow), "Figures")["native"])
+
+    @case
+    def shows_cpu_seconds_the_cost_over_bare_and_goals(self):
+        a, b = result(1), result(2)
+        for r, own in ((a, 0.25), (b, 0.5)):
+            r["benchmarks"]["open"]["ways"]["sluice"].update(median_user_s=1.5, median_sys_s=0.5,
+                                                             median_supervisor_s=own)
+        b["benchmarks"]["open"]["ratios"]["sluice"] = {"bare": {"median": 1.3, "low": 1.2, "high": 1.4}}
+        r = self.compare(a, b, "--html", "page.html")
+        self.assertRegex(self.rows(r, "CPU seconds, of the tree and of the supervisor")["sluice"],
+                         r"sluice +2 +2 +1.000 +0.25 +0.5 +2.000$")
+        self.assertRegex(self.rows(r, COSTS)["sluice"], r" 1.[01]\d +1.[01]\d$")
+        self.assertRegex(self.rows(r, COSTS)["bare"], r"seen +[\d.]+$")
+        goal = ("open, trapped, against bare", "b", "1.300 [1.200, 1.400]", "1.1", "", "NOT MET")
+        self.assertRegex(r.out, "(?m)^" + " +".join(map(re.escape, filter(None, goal))) + "$")
+        with open(os.path.join(self.dir, "page.html"), encoding="utf-8") as f:
+            text = f.read()
+        self.assertIn('<td class="n">2.000</td>', text)
+        self.assertIn("".join("<td>%s</td>" % word for word in goal[2:]), text)
+        self.assertRegex(text, '<th scope="col" class="n">a: native</th><th scope="col" class="n">a: bare</th>')
 
     @case
     def says_that_native_itself_differs(self):
@@ -162,7 +185,7 @@ class Compare(BenchCase):
                 s["value"] *= 1.5
         r = self.compare(result(1), b)
         self.assertRegex(r.out, r"Native itself differs in b: .*\n  open, native: 1\.5")
-        self.assertNotIn("bare", [way for way, line in self.rows(r, "Cost over native").items() if "*" in line])
+        self.assertNotIn("bare", [way for way, line in self.rows(r, COSTS).items() if "*" in line])
 
     @case
     def calls_nothing_a_difference_with_few_rounds(self):
@@ -311,7 +334,7 @@ class Page(BenchCase):
         self.assertIn("<p>Cost over native: 3 no difference seen; 3 more.</p>", text)
         for table in re.findall("<table>.*?</table>", text, re.S):
             xml.etree.ElementTree.fromstring(table)
-        self.assertRegex(text, r'<td class="name">open</td><td class="name">sluice</td>.*<td>\* slower</td><td class="n">')
+        self.assertRegex(text, r'<td class="name">open</td><td class="name">sluice</td>.*<td>\* slower</td>')
         for plot in plots:
             xml.etree.ElementTree.fromstring(plot)  # well-formed
             self.assertIn("class=\"label\"", plot)  # the axis says what it is
@@ -335,7 +358,8 @@ class Page(BenchCase):
     def shows_a_single_result_too(self):
         a = self.put_result("a.json", result(1))
         self.assert_status(self.bench("compare", a, "--html", "page.html"), 0)
-        self.assertGreater(os.path.getsize(os.path.join(self.dir, "page.html")), 5000)
+        with open(os.path.join(self.dir, "page.html"), encoding="utf-8") as f:
+            self.assertIn('<td class="name">sluice</td><td class="n">10.82</td><td>us</td>', f.read())
 
 
     @case
