@@ -39,7 +39,7 @@ _sluice_bench()
 	run)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--output --rounds --quick --ways --with --jobs --cache \
-				--work --label --build --sluice --quiet --help" -- "$cur")
+				--dry-run --work --label --build --sluice --quiet --help" -- "$cur")
 		else
 			mapfile -t COMPREPLY < <(compgen -W "$(_sluice_bench_names set) \
 				$(_sluice_bench_names benchmark)" -- "$cur")

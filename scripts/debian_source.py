@@ -26,6 +26,17 @@ def need_packages(*names):
         raise Unavailable("packages are missing: " + " ".join(names))
 
 
+def missing_packages(*names):
+    """Those that are not installed; all of them where there is no dpkg."""
+    try:
+        p = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *names],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                           check=False)
+    except FileNotFoundError:
+        return list(names)
+    return [n for n in names if n + " installed" not in p.stdout.splitlines()]
+
+
 def _entries():
     """(name, text) of files with source entries derived from the configured binary ones."""
     for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):

@@ -49,11 +49,6 @@ def quiet(argv, cwd, env=None):
                                                       tail(p.stdout.decode(errors="replace"), 400)))
 
 
-def need_program(name):
-    if not shutil.which(name):
-        raise Absent("%s is not installed" % name)
-
-
 class Build(Benchmark):
     unit = "s"
     # With bare only one way to reply; Landlock's launcher grants what the policy `build` does.
@@ -62,6 +57,7 @@ class Build(Benchmark):
     rounds, guess_s = 5, 20.0
     spec = Spec("build")
     tools = ("hyperfine", "gcc", "make")
+    program = None    # that it needs, and is no matter of packages
     packages = ()     # Debian packages that it needs
     makes = ""        # a file that must be there afterwards
     script = ""
@@ -73,7 +69,21 @@ class Build(Benchmark):
     def cached(self, ctx):
         return os.path.join(ctx.cache, self.name)
 
+    def look_up(self):
+        """What it needs. Absent if that can't be had."""
+        if self.program and not shutil.which(self.program):
+            raise Absent("%s is not installed" % self.program)
+
+    def needs(self, ctx):
+        self.look_up()
+        missing = load_script("debian_source.py").missing_packages(*self.packages) if self.packages else ()
+        if missing:
+            yield "installs " + " ".join(missing)
+        if not os.path.exists(os.path.join(self.cached(ctx), ".ready")):
+            yield "fetches into " + self.cached(ctx)
+
     def prepare(self, ctx):
+        self.look_up()
         where = self.cached(ctx)
         ready = os.path.join(where, ".ready")
         if self.packages:
@@ -138,12 +148,11 @@ class DebianBuild(Build):
 class Recipe(DebianBuild):
     """One of scripts/real-builds, which knows how."""
 
-    def prepare(self, ctx):
+    def look_up(self):
         script, packages, makes = load_script("real-builds").BUILDS[self.source]
         self.script = script
         self.packages = ("dpkg-dev", "gcc", "make", *packages)
         self.makes = makes
-        super().prepare(ctx)
 
 
 class Lua(Recipe):
@@ -244,7 +253,7 @@ class Linux(Build):
 class Npm(Build):
     """npm's own cache is in ours; what is timed is npm ci without network."""
 
-    name = "npm"
+    name = program = "npm"
     title = "npm ci, from its cache"
     tools = ("hyperfine", "npm")
     makes, guess_s = "node_modules/eslint/package.json", 8.0
@@ -252,20 +261,15 @@ class Npm(Build):
     script = "npm ci --offline --no-audit --no-fund --cache \"$PWD\"/npm-cache"
 
     def fetch(self, ctx, where):
-        need_program("npm")
         quiet(["npm", "init", "-y"], where)
         # With the addresses in the lock file npm ci asks for nothing but what is in its cache.
         quiet(["npm", "install", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved=false", "--cache",
                os.path.join(where, "npm-cache"), *self.wanted], where)
         shutil.rmtree(os.path.join(where, "node_modules"), ignore_errors=True)
 
-    def prepare(self, ctx):
-        need_program("npm")
-        super().prepare(ctx)
-
 
 class Cargo(Build):
-    name = "cargo"
+    name = program = "cargo"
     title = "cargo build, vendored"
     tools = ("hyperfine", "cargo")
     makes, guess_s = "target/debug/measured", 30.0
@@ -273,7 +277,6 @@ class Cargo(Build):
     script = "cargo build --offline -q -j{jobs}"
 
     def fetch(self, ctx, where):
-        need_program("cargo")
         os.makedirs(os.path.join(where, "src"))
         with open(os.path.join(where, "Cargo.toml"), "w", encoding="utf-8") as f:
             f.write('[package]\nname = "measured"\nversion = "0.1.0"\nedition = "2018"\n\n[dependencies]\n'
@@ -291,10 +294,6 @@ class Cargo(Build):
             f.write('[source.crates-io]\nreplace-with = "vendored-sources"\n[source.vendored-sources]\n'
                     'directory = "vendor"\n')
 
-    def prepare(self, ctx):
-        need_program("cargo")
-        super().prepare(ctx)
-
     def environment(self, ctx):
         return {k: v for k, v in super().environment(ctx).items() if not k.startswith("CARGO_")
                 or k == "CARGO_HOME"}
@@ -303,18 +302,17 @@ class Cargo(Build):
 class Go(Build):
     """The standard library is compiled too: its cache is fresh for each sample."""
 
-    name = "go"
+    name = program = "go"
     title = "go build, from an empty cache"
     tools = ("hyperfine", "go")
     makes, guess_s = "measured", 30.0
     script = "go build -mod=vendor -p {jobs} -o measured ."
 
-    def prepare(self, ctx):
-        need_program("go")
+    def look_up(self):
+        super().look_up()
         root = subprocess.run(["go", "env", "GOROOT"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                               check=False).stdout.strip()
         self.spec = Spec("build", ["--allow", "rx:" + quoted(root)] if root else [])
-        super().prepare(ctx)
 
     def fetch(self, ctx, where):
         with open(os.path.join(where, "main.go"), "w", encoding="utf-8") as f:

@@ -11,7 +11,7 @@ import time
 
 from suite import VERSION, compare, machine, page, registry, result, table, ways
 from suite.measure import interrupt_by_signals
-from suite.progress import Progress
+from suite.progress import Progress, Silence, span
 from suite.runner import Runner
 
 SUITE = os.path.dirname(os.path.abspath(__file__))
@@ -65,6 +65,7 @@ def parser():
     r.add_argument("--label", metavar="TEXT", help="what to call this result in comparisons")
     r.add_argument("--build", metavar="DIR", help="a build directory of sluice: its programs are measured")
     r.add_argument("--sluice", metavar="FILE", help="the sluice to measure")
+    r.add_argument("--dry-run", action="store_true", help="only say what would be measured, and what it takes")
     r.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
     s = sub.add_parser("show", help="the table of a result", description="Prints what a run printed at its end.")
@@ -103,16 +104,27 @@ def find_programs(a):
         raise Usage("the programs of the suite are missing (%s): install it whole, or use --build" % a.programs)
 
 
+def about(b):
+    """Seconds, with all ways whose programs are installed."""
+    there = [w for w in b.ways if w not in ways.WAYS or not ways.WAYS[w].program or shutil.which(ways.WAYS[w].program)]
+    steps, one = b.takes(b.rounds, len(there), False)
+    return steps * one
+
+
 def command_list():
-    rows = [("set", "", "what")]
+    takes = {b.name: about(b) for b in registry.ALL}
+    rows = [("set", "takes", "what")]
     for name, (what, members) in registry.SETS.items():
-        rows.append((name, "", "%s: %s" % (what, "everything below" if name == "all" else " ".join(members))))
-    for line in table.columns(rows):
+        rows.append((name, span(sum(takes[m] for m in members)),
+                     "%s: %s" % (what, "everything below" if name == "all" else " ".join(members))))
+    for line in table.columns(rows, right=(1,)):
         print(line)
     print()
-    rows = [("benchmark", "unit", "rounds", "what")] + [(b.name, b.unit, b.rounds, b.title) for b in registry.ALL]
-    for line in table.columns(rows, right=(2,)):
+    rows = [("benchmark", "unit", "rounds", "takes", "what")]
+    rows += [(b.name, b.unit, b.rounds, span(takes[b.name]), b.title) for b in registry.ALL]
+    for line in table.columns(rows, right=(2, 3)):
         print(line)
+    print("What it takes is a guess, for all ways whose programs are installed; --dry-run tells of any run.")
     print()
     rows = [("way", "what")] + [(w.name, w.title) for w in ways.WAYS.values()]
     for line in table.columns(rows):
@@ -165,6 +177,10 @@ def command_run(a):
     if a.work and not os.path.isdir(a.work):
         raise Usage("--work %s: there is no such directory" % a.work)
     a.work = a.work and os.path.abspath(a.work)
+    if a.dry_run:
+        for line in Runner(a, benchmarks, Silence()).dry_run():
+            print(line)
+        return 0
     if not a.output:
         a.output = time.strftime("sluice-bench-%Y%m%d-%H%M%S.json")
     if a.output == "/dev/stdout":

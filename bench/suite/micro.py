@@ -16,10 +16,13 @@ class Micro(Benchmark):
     """A program; its cases become entries of the result named PROGRAM/CASE."""
 
     unit = "ns"
-    rounds, guess_s = 9, 20.0
+    rounds = 9  # guess_s is of one
     ways = ["sluice"]  # that the program says, without commas: those are of --ways, and of kinds (result.base_of)
     bases = ("native", "bare")
     extra_ways = False
+
+    def takes(self, rounds, ways, quick):
+        return 1, rounds * self.guess_s
 
     def cases(self, ctx, rounds):
         """{case: {way: [values by repetition]}}, in nanoseconds of wall time, the seconds used, and {case: why not}."""
@@ -53,17 +56,17 @@ class Micro(Benchmark):
         return cases, seconds, left_out
 
 
-def _micro(name, title, **members):
-    return type("Micro_" + name, (Micro,), {"name": "micro-" + name, "title": title, **members})
+def _micro(name, title, guess_s, **members):
+    return type("Micro_" + name, (Micro,), {"name": "micro-" + name, "title": title, "guess_s": guess_s, **members})
 
 
 MICRO = [
-    _micro("notify", "how a notification is waited for and answered",
+    _micro("notify", "how a notification is waited for and answered", 5.0,
            ways=["native", "bare", "recv-not-sync", "epoll-then-recv", "uring-then-recv", "hand-off", "pool-uring",
                  "pool-epoll"]),
-    _micro("stages", "read, resolve, look up, match, decide"),
-    _micro("start", "load a policy, plan, build the filter, make the ruleset"),
-    _micro("targets", "1, 2, 8 and 64 targets, idle and busy CPUs, pinned and free",
+    _micro("stages", "read, resolve, look up, match, decide", 12.0),
+    _micro("start", "load a policy, plan, build the filter, make the ruleset", 9.0),
+    _micro("targets", "1, 2, 8 and 64 targets, idle and busy CPUs, pinned and free", 35.0,
            ways=["native", "bare", "bare-addfd", "bare-addfd-send", "pool", "sluice", "sluice-emulate"],
            bases=("native", "bare", "bare-addfd", "bare-addfd-send")),
 ]

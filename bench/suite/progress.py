@@ -72,3 +72,13 @@ class Progress:
         if self.tty and self.shown:
             print("\r" + " " * len(self.shown) + "\r", end="", file=sys.stderr, flush=True)
             self.shown = ""
+
+
+class Silence(Progress):
+    """For a run that is only told of."""
+
+    def __init__(self):
+        super().__init__(quiet=True)
+
+    def say(self, text):
+        pass

@@ -11,11 +11,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import time
 
 from suite import machine, result, stats
 from suite.measure import Broken
 from suite.micro import Micro
+from suite.progress import span
 from suite.ways import OTHERS, WAYS, Absent, Place
 
 OTHERS_LIMIT = 0.10  # of a CPU, used by others
@@ -133,9 +135,37 @@ class Runner:
             self.result["absent"][name] = "%s is not installed" % WAYS[name].program
 
     def expect(self, b, ways):
-        steps = 1 if isinstance(b, Micro) else self.rounds_of(b) * len(ways) + 1
-        guess = b.guess_s * (b.small / b.size if self.options.quick and b.size > 1 else 1)
-        self.progress.expect(b.name, steps, guess + 0.05)
+        self.progress.expect(b.name, *self.takes(b, ways))
+
+    def takes(self, b, ways):
+        return b.takes(self.rounds_of(b), len(ways), self.options.quick)
+
+    def dry_run(self):
+        """Lines on what run() would do. Nothing is measured, fetched or installed; but each way runs `true`."""
+        whole = 0.0
+        try:
+            for b in self.benchmarks:
+                yield "%s: %s" % (b.name, b.title)
+                try:
+                    needs = list(b.needs(self.ctx))
+                    ways = self.ways_of(b) if isinstance(b, Micro) else self.present(b)
+                except Absent as e:
+                    yield "  left out: %s" % e
+                    continue
+                if not ways:
+                    yield "  left out: none of its ways can be gone"
+                    continue
+                steps, one = self.takes(b, ways)
+                whole += steps * one
+                text = "%d rounds of %s: about %s" % (self.rounds_of(b), "; ".join(ways), span(steps * one))
+                yield from textwrap.wrap(text, 110, initial_indent="  ", subsequent_indent="    ")
+                yield from ("  first " + need for need in needs)
+            if self.result["absent"]:
+                yield "Left out:"
+                yield from ("  %s: %s" % item for item in self.result["absent"].items())
+            yield "In all about %s." % span(whole)
+        finally:
+            shutil.rmtree(self.work, ignore_errors=True)
 
     # Running ------------------------------------------------------------------------------------
 

@@ -28,6 +28,15 @@ class Benchmark:
     def amount(self, ctx):
         return self.small if ctx.quick else self.size
 
+    def takes(self, rounds, ways, quick):
+        """(steps, seconds of one of them), a guess."""
+        guess = self.guess_s * (self.small / self.size if quick and self.size > 1 else 1)
+        return rounds * ways + 1, guess + 0.05
+
+    def needs(self, ctx):
+        """What prepare() would get from elsewhere, in words. Absent if something is missing that it would not."""
+        return ()
+
     def prepare(self, ctx):
         """Absent if it can't be done here."""
 

@@ -846,6 +846,29 @@ class Runs(BenchCase):
         self.assertTrue(seen[0][1])
 
     @case
+    def a_dry_run_tells_what_would_be_done_and_does_nothing(self):
+        before = sorted(os.listdir(self.dir))
+        work = os.path.join(self.root, "work")
+        os.mkdir(work)
+        r = self.run_bench("open", "crowd", "lua", "--dry-run", "--rounds", "7", "--work", work, "--cache",
+                           os.path.join(work, "cache"), "--with", "gone=/no/such/tool", "--ways", "native,sluice,gone")
+        self.assert_status(r, 0)
+        self.assertRegex(r.out, r"(?m)^open: open and close, allowed\n  7 rounds of native; sluice: about \d+ s$")
+        self.assertRegex(r.out, r"(?m)^  7 rounds of native; native, crowd; sluice; sluice, crowd: about ")
+        self.assertRegex(r.out, r"(?m)^lua: .*\n  7 rounds of native; sluice: about \d+ min\n(  first installs .*\n)?"
+                                "  first fetches into %s/cache/lua$" % work)
+        self.assertIn("\n  gone: /no/such/tool: No such file or directory\nIn all about ", r.out)
+        self.assertEqual((os.listdir(work), sorted(os.listdir(self.dir)), r.err), ([], before, ""))
+
+    @case
+    def a_dry_run_tells_what_cannot_be_done(self):
+        os.mkdir(os.path.join(self.root, "bin"))
+        r = self.run_bench("npm", "--dry-run", "--ways", "native",
+                           env=dict(os.environ, PATH=os.path.join(self.root, "bin")))
+        self.assert_status(r, 0)
+        self.assertIn("npm ci, from its cache\n  left out: npm is not installed\n", r.out)
+
+    @case
     def every_way_of_a_benchmark_can_be_asked_for(self):
         from suite import main, registry
 
@@ -915,6 +938,8 @@ class Runs(BenchCase):
         self.assert_status(r, 0)
         for word in ("floor", "open-emulated", "tinyconfig", "bare-addfd-send", "pool-uring", "sluice, crowd"):
             self.assertIn(word, r.out)
+        for name in ("builds", "open", "micro-targets"):
+            self.assertRegex(r.out, r"(?m)^%s .*\d (s|min)  " % name)
 
 
 class Instructions(BenchCase):
