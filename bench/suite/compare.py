@@ -51,7 +51,8 @@ class Test:
             return "apart, but too few rounds for so many rows"
         if self.q >= ALPHA:
             return "no difference seen"
-        return self.words[self.ratio > 1] + (", but noisy" if self.noisy else "")
+        more = self.ratio is None or self.ratio > 1  # there is none to nothing
+        return self.words[more] + (", but noisy" if self.noisy else "")
 
     def row(self):
         """B/A, interval, verdict, p"""

@@ -188,6 +188,15 @@ class Compare(BenchCase):
         self.assertNotIn("bare", [way for way, line in self.rows(r, COSTS).items() if "*" in line])
 
     @case
+    def more_than_nothing_is_more(self):
+        a = result(1)
+        for s in a["benchmarks"]["open"]["ways"]["sluice"]["samples"]:
+            s["value"] = 0
+        r = self.compare(a, result(2), "--html", "page.html")
+        self.assertIn("* slower", self.rows(r, "Figures")["sluice"])
+        self.assertIn("* more", self.rows(r, COSTS)["sluice"])
+
+    @case
     def calls_nothing_a_difference_with_few_rounds(self):
         a = self.put_result("a.json", result(1, rounds=2))
         b = self.put_result("b.json", result(2, rounds=2, scale=3))
