@@ -5,6 +5,8 @@
  */
 #include "bench/bare_supervisor.h"
 
+#include "core/peak_memory.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -44,8 +46,9 @@ static int write_stats(const char *path, uint64_t served)
 		return -errno;
 	fprintf(f,
 		"{\"notifications\": %llu, \"supervisor_user_us\": %lld, \"supervisor_system_us\": %lld, "
-		"\"max_rss_kib\": %ld}\n",
-		(unsigned long long)served, us(u.ru_utime), us(u.ru_stime), u.ru_maxrss);
+		"\"max_rss_kib\": %llu}\n",
+		(unsigned long long)served, us(u.ru_utime), us(u.ru_stime),
+		(unsigned long long)peak_memory_kib());
 	return fclose(f) == 0 ? 0 : -errno;
 }
 

@@ -6,6 +6,7 @@
 #include "core/cleanup.h"
 #include "core/environment.h"
 #include "core/limits.h"
+#include "core/peak_memory.h"
 #include "core/private_dir.h"
 
 #include <errno.h>
@@ -51,7 +52,7 @@ static void collect(const struct run *run, struct run_stats *ret)
 		.cache_misses = sup->cache ? sup->cache->misses : 0,
 		.slow_jobs = pool.slow_jobs, .errors = sup->errors, .workers = pool.workers,
 		.supervisor_user_us = tv_us(usage.ru_utime), .supervisor_system_us = tv_us(usage.ru_stime),
-		.max_rss_kib = (uint64_t)usage.ru_maxrss, .wall_us = now_us() - run->started_us,
+		.max_rss_kib = peak_memory_kib(), .wall_us = now_us() - run->started_us,
 	};
 }
 

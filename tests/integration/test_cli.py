@@ -224,6 +224,17 @@ class Run(SluiceCase):
         self.assertGreater(numbers["notifications"], 0)
 
     @case
+    def the_peak_of_memory_is_its_own(self):
+        """Not that of who started it, which the kernel's ru_maxrss keeps."""
+        stats = os.path.join(self.root, "stats")
+        script = "import subprocess, sys; fat = bytearray(b'x' * (400 << 20)); sys.exit(subprocess.call(sys.argv[1:]))"
+        argv = self.sluice_argv("true", policy="include base\n", options=["--stats", stats])
+        self.assert_status(self.native("/usr/bin/python3", "-c", script, *argv), 0)
+        with open(stats, encoding="utf-8") as f:
+            peak = json.load(f)["max_rss_kib"]
+        self.assertTrue(1000 < peak < 300000, peak)
+
+    @case
     def what_is_known_already_is_recalled_for_the_record(self):
         stats = os.path.join(self.root, "stats")
         r = self.run_open("for i in 1 2 3 4 5 6 7 8 9 10; do read x </etc/passwd; read x </etc/nothing; done; exit 0",
