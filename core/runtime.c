@@ -149,7 +149,9 @@ static int check_strict(struct check *c, enum op op, const struct pattern *name)
 	bool granted = known && meets_grant(plan->baseline, plan->n_baseline, rights, name);
 	uint64_t names = rights_of(plan, OP_CREATE) | rights_of(plan, OP_DELETE);
 
-	if (!explain_is_trapped(plan, op) && (granted || !known))
+	bool watched = explain_is_trapped(plan, op) && (op != OP_STAT || plan->stat_decided);
+
+	if (!watched && (granted || !known))
 		return refuse(c->error, c->line, op,
 			      known ? "the kernel has granted it to the command, and this run does not watch "
 				      "it: start it "
@@ -346,6 +348,7 @@ static void take_grants(struct plan *plan, const struct plan *base)
 	memcpy(plan->trap, base->trap, sizeof(plan->trap));
 	plan->landlock_abi = base->landlock_abi;
 	memcpy(plan->seen_only, base->seen_only, sizeof(plan->seen_only));
+	plan->stat_decided = base->stat_decided;
 	plan->opens = base->opens;
 	plan->loose_reads = base->loose_reads;
 	plan->inet_sockets = base->inet_sockets;

@@ -124,6 +124,7 @@ struct plan {
 	/* Trapped for the record alone: without it these would run unseen, so they are let through whatever
 	 * is found, and nothing is granted by that. */
 	bool seen_only[CALL_CLASS_COUNT];
+	bool stat_decided; /* some rule is about stat: what a descriptor tells is judged too */
 	enum trap_opens opens;
 	/* The kernel executes only what Landlock lets be read. Where exec is allowed and reading is kept by
 	 * the supervisor (a pattern, a record), READ_FILE is granted all the same and every open is trapped

@@ -199,7 +199,7 @@ static void set_traps(struct planner *p, const struct wishes *w)
 	plan->trap[CALL_TRUNCATE] = writes || truncate || inexact & OPBIT(OP_WRITE);
 	plan->trap[CALL_EXEC] = writes || plan->exec_checked || w->audited & OPBIT(OP_EXEC);
 	plan->trap[CALL_META] = !(w->free & OPBIT(OP_META));
-	plan->trap[CALL_STAT] = !(w->free & OPBIT(OP_STAT));
+	plan->trap[CALL_STAT] = plan->stat_decided = !(w->free & OPBIT(OP_STAT));
 	/* A watch on a directory tells its names. */
 	plan->trap[CALL_WATCH] = !(w->free & OPBIT(OP_STAT)) || !(w->free & OPBIT(OP_LIST));
 	plan->trap[CALL_BIND] |= writes;

@@ -13,7 +13,7 @@ enum call_class {
 	CALL_NAME,     /* mkdir, mknod, symlink, link, unlink, rmdir, rename families */
 	CALL_TRUNCATE, /* truncate by path */
 	CALL_META,     /* chmod, chown, utime, xattr by path, and by descriptor (.fd set) */
-	CALL_STAT,     /* stat, access, readlink, statfs families */
+	CALL_STAT,     /* stat, access, readlink, statfs families, and by descriptor (.fd set) */
 	CALL_WATCH,    /* inotify_add_watch, fanotify_mark */
 	CALL_CONNECT,  /* connect; sendto with an address */
 	CALL_BIND,     /* bind */

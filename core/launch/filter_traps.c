@@ -140,6 +140,10 @@ static int add_class(scmp_filter_ctx ctx, const struct filter_spec *spec, const 
 		if (!trap[CALL_IDS] && !spec->trap_ids)
 			return 0;
 		break;
+	case CALL_STAT:
+		if (!trap[CALL_STAT] || (call->fd && !spec->plan->stat_decided))
+			return 0;
+		break;
 	case CALL_CONFINE:
 		break; /* always: what the caller forbids itself must not be given back by us */
 	case CALL_CONNECT:

@@ -315,8 +315,8 @@ int open_prepare(struct request *q)
 
 	q->boundable = true;
 	q->perform = open_perform;
-	/* O_PATH opens nothing: what is done with the descriptor later is judged. Flags are in a register,
-	 * so the kernel will see the same. */
+	/* O_PATH opens nothing: that the name is there is all it tells, and what is done with the descriptor later is
+	 * judged. Flags are in a register, so the kernel will see the same. */
 	if ((q->open_flags & O_PATH) && q->call->nr != SYS_openat2) {
 		see_lookup(q);
 		reply_continue(q);

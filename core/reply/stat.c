@@ -149,7 +149,8 @@ static void perform_statfs(struct request *q)
 /* getxattr(path, name, value, size) and listxattr(path, list, size), and the l and at forms of both. */
 static void perform_xattr(struct request *q)
 {
-	bool get = q->call->nr == SYS_getxattr || q->call->nr == SYS_lgetxattr;
+	bool get = q->call->nr == SYS_getxattr || q->call->nr == SYS_lgetxattr ||
+		   q->call->nr == SYS_fgetxattr;
 	uint64_t addr = q->args[get ? 2 : 1], size = q->args[get ? 3 : 2];
 	_cleanup_free_ char *value = NULL;
 	char link[32];
@@ -193,6 +194,7 @@ static int decode(struct request *q, bool *ret_follow)
 	case SYS_lstat:
 		*ret_follow = false;
 		__attribute__((fallthrough));
+	case SYS_fstat:
 	case SYS_stat:
 		q->perform = perform_stat;
 		return 0;
@@ -227,18 +229,21 @@ static int decode(struct request *q, bool *ret_follow)
 		q->perform = perform_readlink;
 		*ret_follow = false;
 		return (int)(uint32_t)q->args[q->call->nr == SYS_readlink ? 2 : 3] <= 0 ? -EINVAL : 0;
+	case SYS_fstatfs:
 	case SYS_statfs:
 		q->perform = perform_statfs;
 		return 0;
 	case SYS_lgetxattr:
 		*ret_follow = false;
 		__attribute__((fallthrough));
+	case SYS_fgetxattr:
 	case SYS_getxattr:
 		q->perform = perform_xattr;
 		return prepare_xattr_name(q);
 	case SYS_llistxattr:
 		*ret_follow = false;
 		__attribute__((fallthrough));
+	case SYS_flistxattr:
 	case SYS_listxattr:
 		q->perform = perform_xattr;
 		return 0;
@@ -254,14 +259,14 @@ static int decode(struct request *q, bool *ret_follow)
 int stat_prepare(struct request *q)
 {
 	uint32_t flags = (uint32_t)request_arg(q, q->call->flags);
-	int dirfd = request_dirfd(q, q->call->dirfd);
+	int dirfd = request_dirfd(q, q->call->fd ? q->call->fd : q->call->dirfd);
 	bool follow;
 	int r = decode(q, &follow);
 
 	if (r < 0)
 		return r;
 	/* statx(fd, NULL, AT_EMPTY_PATH) and readlinkat(fd, "") are about the descriptor. */
-	if (request_arg(q, q->call->path) == 0 && (flags & AT_EMPTY_PATH) && q->call->flags) {
+	if (q->call->fd || (request_arg(q, q->call->path) == 0 && (flags & AT_EMPTY_PATH) && q->call->flags)) {
 		r = 0;
 		q->path[0].len = 0;
 	} else {
@@ -274,7 +279,7 @@ int stat_prepare(struct request *q)
 	/* Of a descriptor, not a name: nothing to be seen. */
 	if (q->path[0].len == 0 && q->rules->plan->seen_only[CALL_STAT])
 		return 1;
-	if (q->path[0].len == 0 && ((q->call->flags && (flags & AT_EMPTY_PATH)) ||
+	if (q->path[0].len == 0 && (q->call->fd || (q->call->flags && (flags & AT_EMPTY_PATH)) ||
 				    (q->call->nr == SYS_readlinkat && dirfd != AT_FDCWD))) {
 		r = request_resolve_fd(q, 0, dirfd);
 		q->at[0].magic = false;

@@ -64,6 +64,49 @@ print("end", flush=True)
 """
 
 
+# What four calls tell of a file by a descriptor, that of O_PATH and one to read with.
+LOOKS = """
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+def tell(f):
+    try: return f()
+    except OSError as e: return errno.errorcode[e.errno]
+def size_of(fd):
+    buf = ctypes.create_string_buffer(256)
+    if libc.syscall(5, fd, buf) < 0: return errno.errorcode[ctypes.get_errno()]
+    return int.from_bytes(buf[48:56], "little")
+def fstatfs(fd):
+    return errno.errorcode[ctypes.get_errno()] if libc.fstatfs(fd, ctypes.create_string_buffer(256)) < 0 else 0
+for how in "path", "read":
+    fd = os.open("no/secret", os.O_PATH if how == "path" else os.O_RDONLY)
+    real = os.open("no/secret", os.O_RDONLY)
+    print(how, "fstat", size_of(fd), "fstatfs", fstatfs(fd), "fgetxattr", tell(lambda: os.getxattr(real, "user.known")),
+          "flistxattr", tell(lambda: os.listxattr(real)), end=" ")
+print("pipe", size_of(os.pipe()[0]))
+"""
+
+# The sizes that are told while a path in memory turns from one name to another.
+TURNING_LOOKS = """
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+names = b"ok/plain\\0\\0", b"no/secret\\0"
+path = ctypes.create_string_buffer(names[0], 10)
+end = time.monotonic() + 0.5
+def turn():
+    while time.monotonic() < end:
+        for name in names: ctypes.memmove(path, name, 10)
+threading.Thread(target=turn).start()
+sizes = set()
+buf = ctypes.create_string_buffer(256)
+while time.monotonic() < end:
+    fd = libc.open(path, os.O_PATH)
+    if fd >= 0:
+        if libc.syscall(5, fd, buf) == 0: sizes.add(int.from_bytes(buf[48:56], "little"))
+        libc.close(fd)
+print(sorted(sizes))
+"""
+
+
 class Invariants(SluiceCase):
     def lay_out(self):
         os.chmod(self.root, 0o755)
@@ -146,6 +189,29 @@ class Invariants(SluiceCase):
             self.assertEqual(4, self.native("/usr/bin/python3", "-c", script).out.count("SECRET"))
             r = self.sluice("/usr/bin/python3", "-c", script, policy=policy)
             self.assertEqual("end\n", r.out, r)
+
+    @case
+    def what_may_not_be_looked_at_is_not_told_by_a_descriptor_either(self):
+        self.lay_out()
+        argv = ["/usr/bin/python3", "-c", LOOKS]
+        told = "fstat 7 fstatfs 0 fgetxattr b'yes' flistxattr ['user.known']"
+        refused = "fstat EPERM fstatfs EPERM fgetxattr EPERM flistxattr EPERM"
+        os.setxattr(os.path.join(self.dir, "no/secret"), "user.known", b"yes")
+        self.assertEqual("path %s read %s pipe 0\n" % (told, told), self.native(*argv).out)
+        for policy in ("never stat {dir}/no/secret", "never stat **/secret"):
+            r = self.sluice(*argv, policy="{base}\nallow all {dir}\n%s\n" % policy)
+            self.assertEqual("path %s read %s pipe 0\n" % (refused, refused), r.out, r)
+        r = self.sluice(*argv, policy="{base}\nallow all {dir}\nnever stat **/other\n")
+        self.assertEqual("path %s read %s pipe 0\n" % (told, told), r.out, r)
+
+    @case
+    def a_path_that_turns_tells_nothing_of_what_may_not_be_looked_at(self):
+        """The kernel reads the path of an O_PATH open itself."""
+        self.lay_out()
+        argv = ["/usr/bin/python3", "-c", TURNING_LOOKS]
+        self.assertEqual("[6, 7]\n", self.native(*argv).out)
+        r = self.sluice(*argv, policy="{base}\nallow all {dir}\nnever stat **/secret\n")
+        self.assertEqual("[6]\n", r.out, r)
 
     def threads_by_confinement(self, pid):
         """By name; (tid, [seccomp mode, no_new_privs], name) of each."""

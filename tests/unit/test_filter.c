@@ -265,7 +265,7 @@ static void traps_classes_as_the_plan_says(void **state)
 	(void)state;
 	for (unsigned k = 0; k < sizeof(classes) / sizeof(classes[0]); k++) {
 		for (int on = 0; on < 2; on++) {
-			plan.trap[classes[k]] = on;
+			plan.trap[classes[k]] = plan.stat_decided = on;
 			build();
 			for (unsigned i = 0; i < call_table_len; i++)
 				if (call_table[i].class == classes[k])
@@ -273,6 +273,18 @@ static void traps_classes_as_the_plan_says(void **state)
 		}
 		plan.trap[classes[k]] = false;
 	}
+}
+
+static void traps_looks_at_descriptors_where_they_are_judged(void **state)
+{
+	(void)state;
+	plan.trap[CALL_STAT] = true; /* for a record, or for want of Landlock */
+	build();
+	assert_int_equal(DECIDE(__NR_fstat, 3), ALLOWED);
+	assert_int_equal(DECIDE(__NR_stat, 1), TRAPPED);
+	plan.stat_decided = true;
+	build();
+	assert_int_equal(DECIDE(__NR_fstat, 3), TRAPPED);
 }
 
 static void traps_nothing_without_a_supervisor(void **state)
@@ -583,6 +595,7 @@ int main(void)
 		T(traps_opens_that_may_write),
 		T(traps_reads_and_then_paths_when_told),
 		T(traps_classes_as_the_plan_says),
+		T(traps_looks_at_descriptors_where_they_are_judged),
 		T(traps_nothing_without_a_supervisor),
 		T(always_traps_a_target_that_confines_itself),
 		T(traps_sendto_only_with_an_address),
