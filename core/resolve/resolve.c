@@ -481,9 +481,9 @@ int resolve_path(const struct resolve_from *from, const char *path, size_t len, 
 		return e;
 	resolved_done(r);
 	resolved_init(r);
-	/* Under the target's own RESOLVE_* bits magic links are refused anyway, and only the kernel
-	 * knows what the bits mean: its answer stands. */
-	if (from->how)
+	/* What the target's own RESOLVE_* bits mean only the kernel knows, and its answer stands: but for the bit that
+	 * is about nothing but magic links. */
+	if (from->how & ~(uint64_t)RESOLVE_NO_MAGICLINKS)
 		return -ELOOP;
 	return resolve_walk(from, path, len, flags, r);
 }

@@ -21,6 +21,7 @@ struct walk {
 	int cur;              /* O_PATH of the directory reached */
 	struct stat cur_st;
 	unsigned links;
+	bool no_magic; /* the target wants none of these links */
 	bool theirs;
 	size_t pos, len;      /* pending path: rest[pos..len) */
 	char rest[2 * PATH_MAX];
@@ -115,6 +116,8 @@ static int follow(struct walk *w, const char *comp, int fd, const struct stat *s
 		/* A magic link leads to an object, its text is only for show. */
 		r = sys_openat2(w->cur, comp, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS);
 		if (r == -ELOOP) {
+			if (w->no_magic)
+				return -ELOOP;
 			if (own_proc(w, comp))
 				return -EACCES;
 			r = sys_openat2(w->cur, comp, O_PATH | O_CLOEXEC, 0, 0);
@@ -301,7 +304,10 @@ static int walk_components(struct walk *w, struct resolved *r)
 int resolve_walk(const struct resolve_from *from, const char *path, size_t len, unsigned flags,
 		 struct resolved *r)
 {
-	struct walk w = {.tid = from->tid, .flags = flags, .cur = -EBADF, .len = len};
+	struct walk w = {
+		.tid = from->tid, .flags = flags, .cur = -EBADF, .len = len,
+		.no_magic = from->how & RESOLVE_NO_MAGICLINKS,
+	};
 	int e;
 
 	if (len >= PATH_MAX)

@@ -253,7 +253,7 @@ static void openat2_resolve(void)
 	};
 	static const char *const paths[] = {
 		"in", "./in", "../dir/in", "../reg", "..", "/", "/in", "up", "up/reg", "abs", "abs/in", "out",
-		"missing", "self",
+		"missing", "self", "/proc/self/status", "/proc/self/cwd/reg", "/proc/thread-self/comm",
 	};
 	int dir;
 
