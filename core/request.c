@@ -12,6 +12,8 @@
 
 #include <stdio.h>
 
+#define FIRST_PAGE 4096 /* nothing is ever there: such an address is a mistake */
+
 void request_init(struct request *q, struct supervisor *sup, const struct seccomp_notif *notif)
 {
 	q->sup = sup;
@@ -96,11 +98,14 @@ static bool may_keep_memory(const struct request *q)
 					   : q->call->class == CALL_OPEN && request_is_bounded(q);
 }
 
-/* N is what a reading returned. */
-static int take_path(struct request *q, struct path_arg *p, ssize_t n)
+/* N is what a reading at ADDR returned. */
+static int take_path(struct request *q, struct path_arg *p, uint64_t addr, ssize_t n)
 {
 	q->is_valid = false;
 	if (n < 0) {
+		/* The target itself may be able to read it (memfd_secret), and the kernel then does what it says. */
+		if (n == -EFAULT && addr >= FIRST_PAGE && q->sup->wants_allowed)
+			observe_lost(q->sup->observer, "a path in memory that only its process may read");
 		/* Memory that can't be read: fail closed, and say so if it is not the target's mistake. */
 		if (n != -EFAULT && n != -ENAMETOOLONG && n != -ESRCH) {
 			observe_lost(q->sup->observer, "a path in memory that can't be read");
@@ -119,21 +124,22 @@ int request_copy_path(struct request *q, unsigned which, unsigned position, int 
 
 	p->dirfd = dirfd;
 	q->is_hint = may_keep_memory(q);
-	return take_path(q, p, q->is_hint ? target_read_string_often(q->tid, addr, p->bytes, sizeof(p->bytes))
-					  : target_read_string(q->tid, addr, p->bytes, sizeof(p->bytes)));
+	return take_path(q, p, addr,
+			 q->is_hint ? target_read_string_often(q->tid, addr, p->bytes, sizeof(p->bytes))
+				    : target_read_string(q->tid, addr, p->bytes, sizeof(p->bytes)));
 }
 
 int request_confirm_path(struct request *q)
 {
 	struct path_arg *p = &q->path[0], *again = &q->path[1];
+	uint64_t addr = request_arg(q, q->call->path);
 	size_t len = p->len;
 	int r;
 
 	if (!q->is_hint)
 		return 0;
 	q->is_hint = false;
-	r = take_path(q, again, target_read_string(q->tid, request_arg(q, q->call->path), again->bytes,
-						   sizeof(again->bytes)));
+	r = take_path(q, again, addr, target_read_string(q->tid, addr, again->bytes, sizeof(again->bytes)));
 	if (r == 0 && !request_is_valid(q))
 		r = -ESRCH;
 	if (r < 0 || (again->len == len && memcmp(again->bytes, p->bytes, len) == 0))

@@ -298,6 +298,28 @@ class Trace(SluiceCase):
         self.assertIn("INCOMPLETE", r.err)
 
     @case
+    def a_path_that_only_its_program_may_read_makes_it_incomplete(self):
+        script = """
+import ctypes, mmap, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+fd = libc.syscall(447, 0)
+if fd < 0: sys.exit("no memfd_secret")
+os.ftruncate(fd, 4096)
+at = libc.mmap(None, ctypes.c_size_t(4096), 3, 1, fd, ctypes.c_long(0))
+ctypes.memmove(at, b"made\\0", 5)
+print(libc.syscall(83, ctypes.c_void_p(at), 0o755), libc.syscall(83, None, 0o755))
+"""
+        r = self.trace("/usr/bin/python3", "-c", script.replace("ctypes.c_void_p(at)", "b'made'"))
+        self.assertIn("; complete", r.err, "the control: a wrong address alone is nobody's secret")
+        os.rmdir(os.path.join(self.dir, "made"))
+        r = self.trace("/usr/bin/python3", "-c", script)
+        if "no memfd_secret" in r.err:
+            self.skip("no memfd_secret here")
+        self.assertEqual("0 -1\n", r.out)
+        self.assertIn("INCOMPLETE", r.err)
+
+    @case
     def a_policy_can_be_given(self):
         secret = self.put("secret", "x")
         r = self.trace("cat", "secret", options=["-p", "open", "--deny", "read:" + secret])
