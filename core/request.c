@@ -11,6 +11,7 @@
 #include "core/target/memory.h"
 
 #include <stdio.h>
+#include <sys/sysmacros.h>
 
 #define FIRST_PAGE 4096 /* nothing is ever there: such an address is a mistake */
 
@@ -340,8 +341,19 @@ bool request_dir_cached(struct request *q, bool follow)
 	return true;
 }
 
+bool request_is_cached_base(const struct request *q, int base)
+{
+	const struct cache_base *known = &q->cache_base;
+	struct stat st;
+
+	return fstat(base, &st) == 0 && st.st_nlink > 0 && st.st_ino == known->ino &&
+	       known->dev == ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev));
+}
+
 void request_learn(struct request *q)
 {
+	if (q->path[0].bytes[0] != '/' && q->base >= 0 && !request_is_cached_base(q, q->base))
+		return;
 	/* New rules are published before the generation of the cache is raised: if these are still in force now, the
 	 * key carries a stamp from before any change to come. */
 	if (q->cache_key.a && request_is_bounded(q) &&

@@ -44,7 +44,10 @@ bool request_cached(struct request *q, enum op op);
 /* Is the directory of path[0] known for a place where CONTINUE is right for all that is read in it, and the last name
  * no link, or FOLLOW is false? If not, a CONTINUE that follows is learned of it. */
 bool request_dir_cached(struct request *q, bool follow);
-/* Learn it, unless the rules have changed since the request came, or a CONTINUE would not be bounded. */
+/* Is BASE the directory that was looked up, and has it a name? The target may have gone elsewhere in between. */
+bool request_is_cached_base(const struct request *q, int base);
+/* Learn it, unless the rules have changed since the request came, a CONTINUE would not be bounded, or the path was
+ * looked up from one directory and judged from another. */
 void request_learn(struct request *q);
 
 /* The same of the directory of path[0]; the last that is learned of a request. */

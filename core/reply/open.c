@@ -161,16 +161,6 @@ static const char *walk_dots(const char *path, const char *name, size_t *n)
 	}
 }
 
-/* Is BASE the directory of the cache's key (the target may have gone elsewhere since), and has it a name? */
-static bool is_cached_base(const struct request *q, int base)
-{
-	const struct cache_base *known = &q->cache_base;
-	struct stat st;
-
-	return fstat(base, &st) == 0 && st.st_nlink > 0 && st.st_ino == known->ino &&
-	       known->dev == ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev));
-}
-
 /* The canonical name that path[0] would have if it were there: no link is on the way, as far as there is
  * one. Its length, or 0. */
 static size_t missing_name(const struct request *q, char *name, size_t size)
@@ -183,7 +173,7 @@ static size_t missing_name(const struct request *q, char *name, size_t size)
 
 	if (path[0] != '/') {
 		base = task_open_dir(q->tid, q->path[0].dirfd);
-		if (base < 0 || !is_cached_base(q, base))
+		if (base < 0 || !request_is_cached_base(q, base))
 			return 0;
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", base);
 		r = readlink(link, name, size - 1);
