@@ -976,6 +976,8 @@ class Instructions(BenchCase):
         if os.geteuid() != 0:
             self.skip("only root may trace sluice")
         for what, most in ((["--", "-p", "open"], 3), (["--", "-p", "open", "--layers", "emulate"], 9),
+                           (["--relative", "--", "-p", "open"], 4),
+                           (["--relative", "--", "-p", "open", "--layers", "emulate"], 10),
                            (["--op", "create"], 13)):
             r = self._run([sys.executable, "-B", script, "--build", BUILD, "--seconds", "0.5", *what], timeout=60)
             if "Operation not permitted" in r.err:
