@@ -206,6 +206,13 @@ static int refuse_socket(scmp_filter_ctx ctx, const struct filter_spec *spec)
 	return peers_restricted(spec) ? refuse_unix_datagrams(ctx, __NR_socket) : 0;
 }
 
+/* The kernel looks for a family's module before it finds that it has no pairs. */
+static int permit_socketpairs(scmp_filter_ctx ctx, const struct filter_spec *spec)
+{
+	(void)spec;
+	return permit(ctx, __NR_socketpair, 0, AF_UNIX);
+}
+
 static int refuse_socketpair(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
 	return peers_restricted(spec) ? refuse_unix_datagrams(ctx, __NR_socketpair) : 0;
@@ -332,6 +339,7 @@ static const struct {
 } by_registers[] = {
 	{__NR_ioctl, refuse_ioctl, FILTER_IOCTL},
 	{__NR_socket, permit_sockets, FILTER_SOCKETS},
+	{__NR_socketpair, permit_socketpairs, FILTER_SOCKETS},
 	{__NR_clone, permit_clone, FILTER_PERMITS},
 	{__NR_unshare, permit_unshare, FILTER_PERMITS},
 	{__NR_personality, permit_personality, FILTER_PERMITS},

@@ -104,6 +104,20 @@ static enum outcome socket_families(void)
 	return held("refused");
 }
 
+/* By a pair, a family's module is loaded too; few have any. */
+static enum outcome pairs_of_other_families(void)
+{
+	static const int families[] = {AF_TIPC, AF_VSOCK, AF_ALG, AF_XDP, AF_PACKET, AF_RDS, AF_INET};
+	static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW, SOCK_RDM};
+	int pair[2];
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		for (size_t t = 0; t < ARRAY_SIZE(types); t++)
+			if (socketpair(families[i], types[t] | SOCK_CLOEXEC, 0, pair) == 0 || errno != EAFNOSUPPORT)
+				return escaped("family %d reached the kernel: %s", families[i], strerrorname_np(errno));
+	return held("refused");
+}
+
 /* Numbers of no call, now or yet. */
 static enum outcome unknown_numbers(void)
 {
@@ -316,6 +330,7 @@ const struct attack attacks[] = {
 	{"calls_of_x32", calls_of_x32},
 	{"dirty_registers", dirty_registers},
 	{"socket_families", socket_families},
+	{"pairs_of_other_families", pairs_of_other_families},
 	{"unknown_numbers", unknown_numbers},
 	{"listener_of_ones_own", listener_of_ones_own},
 	{"filter_of_ones_own", filter_of_ones_own},

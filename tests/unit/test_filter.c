@@ -469,6 +469,8 @@ static void allows_four_socket_families_and_two_protocols(void **state)
 		assert_int_equal(DECIDE(__NR_socket, family, SOCK_STREAM, 0), known ? ALLOWED : ERR(EAFNOSUPPORT));
 		assert_int_equal(DECIDE(__NR_socket, DIRTY | family, SOCK_STREAM, 0),
 				 known ? ALLOWED : ERR(EAFNOSUPPORT));
+		assert_int_equal(DECIDE(__NR_socketpair, DIRTY | family, SOCK_STREAM, 0),
+				 family == AF_UNIX ? ALLOWED : ERR(EAFNOSUPPORT));
 	}
 	assert_int_equal(DECIDE(__NR_socket, -1, SOCK_STREAM, 0), ERR(EAFNOSUPPORT));
 	for (int family = AF_INET; family <= AF_INET6; family += AF_INET6 - AF_INET) {
