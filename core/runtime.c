@@ -213,9 +213,12 @@ static int check_net(struct check *c, const struct rule *rule)
 			return refuse(c->error, c->line, op,
 				      "the kernel lets the command make no internet sockets: start it anew "
 				      "with this rule");
-		if (c->plan->inet_sockets && rule->action != ACTION_ALLOW && !explain_is_trapped(c->plan, op))
+		if (rule->action == ACTION_ALLOW && op == OP_CONNECT && !c->plan->inet_connects)
+			text_puts(c->notes, "the kernel lets the command make no UDP sockets\n");
+		/* Datagrams, and ports that nobody binds. */
+		if (rule->action != ACTION_ALLOW && (op == OP_CONNECT ? c->plan->inet_connects : c->plan->inet_binds))
 			return refuse(c->error, c->line, op,
-				      "this run does not watch such calls: start it anew with this rule");
+				      "this run does not watch all such calls: start it anew with this rule");
 		if (rule->action != ACTION_ALLOW && c->plan->inet_sockets)
 			text_puts(c->notes, "connections that exist stay\n");
 	}
@@ -352,6 +355,8 @@ static void take_grants(struct plan *plan, const struct plan *base)
 	plan->opens = base->opens;
 	plan->loose_reads = base->loose_reads;
 	plan->inet_sockets = base->inet_sockets;
+	plan->inet_connects = base->inet_connects;
+	plan->inet_binds = base->inet_binds;
 	plan->exec_checked = base->exec_checked;
 	plan->handled_fs = base->handled_fs;
 	plan->handled_net = base->handled_net;

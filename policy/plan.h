@@ -131,6 +131,9 @@ struct plan {
 	 * and emulated: nothing then bounds an open that is continued, so none may be, whatever its flags. */
 	bool loose_reads;
 	bool inet_sockets; /* some connect or bind *:* is allowed */
+	/* Which of the two is, at the start: what they also bound has no call that could be judged later. A datagram
+	 * takes its peer behind a pointer, and a listen without a bind takes a port. */
+	bool inet_connects, inet_binds;
 	bool exec_checked; /* executions are compared under ptrace */
 	struct plan_line *lines;
 	size_t n_lines;

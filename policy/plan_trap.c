@@ -168,6 +168,8 @@ static void net_traps(struct planner *p, const struct wishes *w)
 	bool inet = connect <= ACTION_ASK || bind <= ACTION_ASK;
 
 	plan->inet_sockets = inet;
+	plan->inet_connects = connect == ACTION_ALLOW;
+	plan->inet_binds = bind == ACTION_ALLOW;
 	/* What is asked about is done by a worker, which has the same domain. */
 	if (plan->landlock_abi >= 4)
 		plan->handled_net = (connect > ACTION_ASK ? LL_NET_CONNECT_TCP : 0) |

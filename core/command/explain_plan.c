@@ -158,6 +158,8 @@ static void print_traps(struct text *out, const struct plan *plan)
 			    ? "inet sockets may connect, not listen on a port of their choice"
 		    : plan->handled_net & LL_NET_CONNECT_TCP ? "inet sockets may listen, not connect"
 							     : "inet sockets");
+	if (plan->inet_sockets && !plan->inet_connects)
+		text_puts(out, "         UDP sockets can't be made: where they send shows in no call\n");
 }
 
 static void print_rights(struct text *out, const struct plan *plan, uint64_t rights)

@@ -153,14 +153,18 @@ static int refuse_seccomp(scmp_filter_ctx ctx, const struct filter_spec *spec)
 			    SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
 
-/* inet: TCP and UDP. All that is refused by register, so that a module is never loaded for it. */
-static int permit_inet(scmp_filter_ctx ctx, uint32_t family, bool allowed)
+/* inet: TCP and UDP, and UDP only where any peer is allowed: a datagram takes its peer with each sendmsg, behind a
+ * pointer. All that is refused by register, so that a module is never loaded for it. */
+static int permit_inet(scmp_filter_ctx ctx, uint32_t family, const struct plan *plan)
 {
 	static const uint32_t types[] = {SOCK_STREAM, SOCK_DGRAM}, protocols[] = {0, IPPROTO_TCP, IPPROTO_UDP};
+	size_t n_types = plan->inet_connects ? 2 : 1;
 
-	if (!allowed)
+	if (!plan->inet_sockets)
 		return eq32(ctx, EACCES, __NR_socket, 0, family);
-	for (size_t t = 0; t < COUNT(types); t++)
+	if (!plan->inet_connects)
+		TRY(filter_rule2(ctx, ERR(EACCES), __NR_socket, 0, LOW32, family, 1, SOCK_TYPE_BITS, SOCK_DGRAM));
+	for (size_t t = 0; t < n_types; t++)
 		for (size_t p = 0; p < COUNT(protocols); p++) {
 			const struct scmp_arg_cmp cmp[] = {
 				SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, LOW32, family),
@@ -178,8 +182,8 @@ static int permit_sockets(scmp_filter_ctx ctx, const struct filter_spec *spec)
 	TRY(permit(ctx, __NR_socket, 0, AF_UNIX));
 	/* NETLINK_ROUTE is 0. */
 	TRY(filter_rule2(ctx, SCMP_ACT_ALLOW, __NR_socket, 0, LOW32, AF_NETLINK, 2, LOW32, NETLINK_ROUTE));
-	TRY(permit_inet(ctx, AF_INET, spec->plan->inet_sockets));
-	return permit_inet(ctx, AF_INET6, spec->plan->inet_sockets);
+	TRY(permit_inet(ctx, AF_INET, spec->plan));
+	return permit_inet(ctx, AF_INET6, spec->plan);
 }
 
 /* May the tree not connect to each and every socket file? (Calls can be trapped without that.) */

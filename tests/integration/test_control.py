@@ -677,6 +677,13 @@ class Rules(ControlCase):
         self.stop(process)
 
     @case
+    def what_the_network_does_unseen_cant_be_refused_later(self):
+        process, _ = self.looping(policy=self.OPEN + "allow connect *:*\n")
+        self.assert_refused(process, "does not watch all such calls", "never", "connect", "*:*")
+        self.assertEqual(self.rule("add", process, "deny", "bind", "*:*").returncode, 0)
+        self.stop(process)
+
+    @case
     def what_is_not_watched_cant_be_refused_later(self):
         self.needs_landlock()
         process, _ = self.looping(policy="allow rx /usr /bin /lib /lib64\nallow all {dir}\nreport none\n")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Socket files bound on a target's behalf: their names, and where they may be made."""
+"""Sockets: what is bound, connected and sent on a target's behalf or without it."""
 
 import os
+import socket
 
 from harness import PROGRAMS, SluiceCase, case
 
@@ -17,8 +18,56 @@ client.connect(server.getsockname())
 print(server.getsockname() == path)
 """
 
+# Each way to send a datagram, to the port in argv[1]. What arrives says which it was.
+DATAGRAMS = """
+import ctypes, socket, sys
+to = ("127.0.0.1", int(sys.argv[1]))
+def mapped(s, data): s.sendto(data, ("::ffff:127.0.0.1", to[1]))
+def connected(s, data): s.connect(to); s.send(data)
+def message(s, data): s.sendmsg([data], [], 0, to)
+def messages(s, data):
+    class iovec(ctypes.Structure): _fields_ = [("base", ctypes.c_char_p), ("len", ctypes.c_size_t)]
+    class mmsghdr(ctypes.Structure):
+        _fields_ = [("name", ctypes.c_char_p), ("namelen", ctypes.c_uint), ("iov", ctypes.POINTER(iovec)),
+                    ("iovlen", ctypes.c_size_t), ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
+                    ("flags", ctypes.c_int), ("sent", ctypes.c_uint)]
+    name = socket.AF_INET.to_bytes(2, "little") + to[1].to_bytes(2, "big") + bytes([127, 0, 0, 1]) + bytes(8)
+    iov = iovec(data, len(data))
+    ctypes.CDLL(None).sendmmsg(s.fileno(), ctypes.byref(mmsghdr(name, 16, ctypes.pointer(iov), 1)), 1, 0)
+for family, way in ((2, lambda s, data: s.sendto(data, to)), (10, mapped), (2, connected), (2, message), (2, messages)):
+    try:
+        way(socket.socket(family, socket.SOCK_DGRAM), way.__name__.encode())
+    except OSError:
+        pass
+"""
+WAYS = {b"<lambda>", b"mapped", b"connected", b"message", b"messages"}
+
+BIND_ONLY = "{base}\nallow all {dir}\nallow bind *:*\n"
+
 
 class Sockets(SluiceCase):
+    def datagrams(self, run):
+        """What arrives of them."""
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(server.close)
+        server.bind(("127.0.0.1", 0))
+        server.setblocking(False)
+        run("/usr/bin/python3", "-c", DATAGRAMS, str(server.getsockname()[1]))
+        got = set()
+        try:
+            while True:
+                got.add(server.recv(100))
+        except BlockingIOError:
+            return got
+
+    @case
+    def denies_datagrams_where_connect_is_refused(self):
+        self.assertEqual(WAYS, self.datagrams(self.native))
+        allowed = BIND_ONLY + "allow connect *:*\n"
+        self.assertEqual(WAYS, self.datagrams(lambda *argv: self.sluice(*argv, policy=allowed)))
+        for refused in ("", "deny connect *:*\n", "never connect *:*\n"):
+            self.assertEqual(set(), self.datagrams(lambda *argv, p=BIND_ONLY + refused: self.sluice(*argv, policy=p)))
+
     def race(self, run):
         """In a fresh place; sluice protects HOME/.config/sluice by a never, whatever the policy."""
         home = os.path.join(self.dir, "home%d" % len(os.listdir(self.dir)))

@@ -91,7 +91,8 @@ static UNUSED _Noreturn void small_sluice(char *const *argv, int (*confined_main
 	extern char **environ;
 	struct features features;
 	struct stat st;
-	struct plan plan = {.inet_sockets = true, .opens = mode.trap_all ? TRAP_OPENS_ALL : TRAP_OPENS_WRITES};
+	struct plan plan = {.inet_sockets = true, .inet_connects = true, .inet_binds = true,
+			    .opens = mode.trap_all ? TRAP_OPENS_ALL : TRAP_OPENS_WRITES};
 	struct grant root = {.path = (char *)(uintptr_t)"/", .len = 1, .is_dir = true};
 	struct launch_config config = {.argv = argv, .envp = environ, .plan = &plan, .features = &features,
 				       .supervise = mode.supervise, .die_by_ptrace = mode.ptrace,

@@ -109,7 +109,7 @@ static int setup(void **state)
 	plan.handled_fs = 0xffff;
 	plan.scoped = LL_SCOPE_SIGNAL | LL_SCOPE_ABSTRACT_UNIX;
 	plan.opens = TRAP_OPENS_WRITES;
-	plan.inet_sockets = true;
+	plan.inet_sockets = plan.inet_connects = plan.inet_binds = true;
 	memset(&spec, 0, sizeof(spec));
 	spec.plan = &plan;
 	spec.features = &features;
@@ -495,6 +495,16 @@ static void allows_four_socket_families_and_two_protocols(void **state)
 static void refuses_inet_where_no_rule_allows_it(void **state)
 {
 	(void)state;
+	plan.inet_connects = plan.inet_binds = false;
+	build();
+	for (int family = AF_INET; family <= AF_INET6; family += AF_INET6 - AF_INET)
+		for (uint32_t proto = 0; proto < 300; proto++) {
+			bool known = proto == 0 || proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+
+			assert_int_equal(DECIDE(__NR_socket, DIRTY | family, SOCK_STREAM | SOCK_CLOEXEC, proto),
+					 known ? ALLOWED : ERR(EAFNOSUPPORT));
+			assert_int_equal(DECIDE(__NR_socket, DIRTY | family, SOCK_DGRAM | SOCK_NONBLOCK, proto), ERR(EACCES));
+		}
 	plan.inet_sockets = false;
 	build();
 	assert_int_equal(DECIDE(__NR_socket, AF_INET, SOCK_STREAM, 0), ERR(EACCES));

@@ -40,6 +40,7 @@ static int install_target_filter(void)
 {
 	static struct features features;
 	static struct plan plan = {.landlock_abi = 7, .handled_fs = 0xffff, .inet_sockets = true,
+				   .inet_connects = true, .inet_binds = true,
 				   .scoped = LL_SCOPE_SIGNAL};
 	struct filter_spec spec = {.plan = &plan, .features = &features, .signals_scoped = true,
 				   .supervisor = getppid()};

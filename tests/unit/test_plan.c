@@ -493,12 +493,13 @@ static void handles_the_net_by_verdict(void **state)
 	struct world w = world(HOME_TREE, "allow connect *:*\nreport none", 7);
 
 	(void)state;
-	assert_true(w.plan->inet_sockets);
+	assert_true(w.plan->inet_sockets && w.plan->inet_connects && !w.plan->inet_binds);
 	assert_int_equal(w.plan->handled_net, LL_NET_BIND_TCP);
 	assert_true(w.plan->trap[CALL_BIND]);
 	world_end(&w);
 	w = world(HOME_TREE, "allow all /\nallow connect,bind *:*\nreport none", 7);
 	assert_int_equal(w.plan->handled_net, 0);
+	assert_true(w.plan->inet_connects && w.plan->inet_binds);
 	assert_int_equal(w.plan->scoped, LL_SCOPE_SIGNAL);
 	assert_false(w.plan->trap[CALL_CONNECT]);
 	assert_false(w.plan->trap[CALL_BIND]);
