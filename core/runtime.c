@@ -136,7 +136,7 @@ struct check {
 	struct text *notes;
 	struct policy_error *error;
 	bool gate; /* opens in the baseline are not seen */
-	bool loosens, exec_noted;
+	bool loosens, exec_noted, datagrams_noted;
 	opset strict; /* what all rules so far refuse or ask about */
 };
 
@@ -162,6 +162,11 @@ static int check_strict(struct check *c, enum op op, const struct pattern *name)
 		return refuse(c->error, c->line, op,
 			      "the command could move it to another name, and this run does not watch names: "
 			      "start it anew with this rule");
+	/* The filter let datagram sockets be made when nothing was refused. */
+	if (op == OP_CONNECT && !policy_restricts(plan->policy, op) && !c->datagrams_noted) {
+		c->datagrams_noted = true;
+		text_puts(c->notes, "datagrams to socket files are not watched\n");
+	}
 	if (!granted)
 		return 0;
 	if (c->gate && (op == OP_READ || op == OP_LIST || op == OP_WRITE || op == OP_CREATE))

@@ -113,6 +113,11 @@ bool policy_names_op(const struct policy *p, enum op op)
 	return p->named & OPBIT(op);
 }
 
+bool policy_restricts(const struct policy *p, enum op op)
+{
+	return policy_names_op(p, op) || policy_decide(p, op, "/", 1).action != ACTION_ALLOW;
+}
+
 bool policy_asks(const struct policy *p, enum op op)
 {
 	return p->asked & OPBIT(op);

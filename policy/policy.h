@@ -97,6 +97,8 @@ bool policy_closes_beneath(const struct policy *p, const char *path, size_t len)
 
 /* Does some rule speak of OP at all with an action other than ALLOW, or (for OP_STAT) at all? */
 bool policy_names_op(const struct policy *p, enum op op);
+/* Is OP on some name refused or asked about? In doubt it is. */
+bool policy_restricts(const struct policy *p, enum op op);
 bool policy_asks(const struct policy *p, enum op op);
 
 const struct rule *policy_rules(const struct policy *p, size_t *ret_n);

@@ -191,10 +191,8 @@ static bool peers_restricted(const struct filter_spec *spec)
 {
 	const struct policy *policy = spec->plan->policy;
 
-	if (!policy) /* a plan of its own, in tests */
-		return spec->plan->trap[CALL_CONNECT];
-	return policy_names_op(policy, OP_CONNECT) ||
-	       policy_decide(policy, OP_CONNECT, "/", 1).action != ACTION_ALLOW;
+	/* A plan of its own, in tests. */
+	return policy ? policy_restricts(policy, OP_CONNECT) : spec->plan->trap[CALL_CONNECT];
 }
 
 /* A datagram socket takes its peer with each sendmsg, behind a pointer that the filter can't see. */
@@ -225,7 +223,7 @@ static int refuse_socketpair(scmp_filter_ctx ctx, const struct filter_spec *spec
 /* A connect that no connect shows. */
 static int refuse_fastopen(scmp_filter_ctx ctx, const struct filter_spec *spec, int nr, unsigned arg)
 {
-	if (spec->plan->inet_sockets && !spec->plan->trap[CALL_CONNECT])
+	if (spec->plan->inet_connects)
 		return 0;
 	return filter_rule1(ctx, ERR(EOPNOTSUPP), nr, arg, MSG_FASTOPEN, MSG_FASTOPEN);
 }

@@ -188,8 +188,7 @@ int connect_prepare(struct request *q)
 	if (!request_is_valid(q))
 		return -ESRCH;
 	a = q->extra;
-	if (send && !policy_names_op(q->rules->policy, OP_CONNECT) &&
-	    policy_decide(q->rules->policy, OP_CONNECT, "/", 1).action == ACTION_ALLOW &&
+	if (send && !policy_restricts(q->rules->policy, OP_CONNECT) &&
 	    policy_decide_net(q->rules->policy, OP_CONNECT).action == ACTION_ALLOW) {
 		see_peer(q, a);
 		/* Safe: every peer is allowed. */

@@ -320,6 +320,23 @@ print(libc.syscall(83, ctypes.c_void_p(at), 0o755), libc.syscall(83, None, 0o755
         self.assertIn("INCOMPLETE", r.err)
 
     @case
+    def what_is_only_recorded_is_not_refused(self):
+        # A connection that is opened by sending.
+        script = ("import errno, socket\n"
+                  "def result(f, *args):\n"
+                  "    try: return f(*args) or 0\n"
+                  "    except OSError as e: return errno.errorcode[e.errno]\n"
+                  "l = socket.create_server(('127.0.0.1', 0))\n"
+                  "for how in (lambda s, to: s.sendto(b'x', socket.MSG_FASTOPEN, to),\n"
+                  "            lambda s, to: s.sendmsg([b'x'], [], socket.MSG_FASTOPEN, to)):\n"
+                  "    print('send', result(how, socket.socket(), l.getsockname()))\n")
+        native = self.native("python3", "-c", script)
+        self.assert_status(native, 0)
+        r = self.trace("python3", "-c", script)
+        self.assert_status(r, 0)
+        self.assertEqual(native.out, r.out)
+
+    @case
     def a_policy_can_be_given(self):
         secret = self.put("secret", "x")
         r = self.trace("cat", "secret", options=["-p", "open", "--deny", "read:" + secret])

@@ -315,6 +315,7 @@ static void traps_sendto_only_with_an_address(void **state)
 {
 	(void)state;
 	plan.trap[CALL_CONNECT] = true;
+	plan.inet_connects = false;
 	build();
 	assert_int_equal(DECIDE(__NR_sendto, 3, 1, 1, 0, 0), ALLOWED);
 	assert_int_equal(DECIDE(__NR_sendto, 3, 1, 1, 0, 0x1000), TRAPPED);
@@ -324,6 +325,10 @@ static void traps_sendto_only_with_an_address(void **state)
 	assert_int_equal(DECIDE(__NR_sendmsg, 3, 1, MSG_FASTOPEN | MSG_NOSIGNAL), ERR(EOPNOTSUPP));
 	assert_int_equal(DECIDE(__NR_sendmmsg, 3, 1, 1, MSG_FASTOPEN), ERR(EOPNOTSUPP));
 	assert_int_equal(DECIDE(__NR_sendmsg, 3, 1, MSG_NOSIGNAL), ALLOWED);
+	/* A record traps connects that are allowed. */
+	plan.inet_connects = true;
+	build();
+	assert_int_equal(DECIDE(__NR_sendmsg, 3, 1, MSG_FASTOPEN), ALLOWED);
 }
 
 static void lets_a_task_name_itself_and_judges_others(void **state)
