@@ -127,12 +127,13 @@ static void perform_connect(struct request *q)
 	block_connect(q, q->fd, &a->any, a->len);
 }
 
-static int socket_domain(int fd)
+/* SO_DOMAIN, SO_TYPE */
+static int socket_option(int fd, int option)
 {
-	int domain = -1;
-	socklen_t len = sizeof(domain);
+	int value = -1;
+	socklen_t len = sizeof(value);
 
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ? -errno : domain;
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? -errno : value;
 }
 
 /* The socket itself, pinned; its own family decides, not what the registers or the address say. */
@@ -143,7 +144,7 @@ static int take_socket(struct request *q)
 	if (r < 0)
 		return r == -ESRCH ? r : -EBADF;
 	q->fd = r;
-	r = socket_domain(q->fd);
+	r = socket_option(q->fd, SO_DOMAIN);
 	return r == -ENOTSOCK || r >= 0 ? r : -ENOTSOCK;
 }
 
@@ -167,6 +168,28 @@ static void see_peer(struct request *q, const struct address *a)
 		request_observe_allowed(q, REPLY_CONTINUE);
 }
 
+/* sendto with an address, which is a peer only where datagrams are sent: others ignore it or fail. */
+static int send_prepare(struct request *q, int domain)
+{
+	const struct address *a = q->extra;
+	int type = socket_option(q->fd, SO_TYPE), r = 0;
+
+	if (type != SOCK_STREAM && type != SOCK_SEQPACKET && domain != AF_NETLINK) {
+		if (domain == AF_INET || domain == AF_INET6)
+			r = refuse_address(q, OP_CONNECT, a);
+		else if (domain != AF_UNIX || policy_restricts(q->rules->policy, OP_CONNECT))
+			r = -EACCES; /* only a rule that came later says so */
+		if (r < 0)
+			return r;
+		see_peer(q, a);
+	}
+	/* Safe, whichever socket and address the kernel takes: the filter lets the tree make no datagram sockets
+	 * but those of a family in which any peer is allowed, and of netlink's those that ask the kernel about
+	 * routes, which sendmsg does unseen. Nor may a stream be opened by sending, by a flag in a register. */
+	reply_continue(q);
+	return 1;
+}
+
 int connect_prepare(struct request *q)
 {
 	bool send = q->call->nr == SYS_sendto;
@@ -188,25 +211,8 @@ int connect_prepare(struct request *q)
 	if (!request_is_valid(q))
 		return -ESRCH;
 	a = q->extra;
-	if (send && !policy_restricts(q->rules->policy, OP_CONNECT) &&
-	    policy_decide_net(q->rules->policy, OP_CONNECT).action == ACTION_ALLOW) {
-		see_peer(q, a);
-		/* Safe: every peer is allowed. */
-		reply_continue(q);
-		return 1;
-	}
-	if (send) {
-		if (domain != AF_INET && domain != AF_INET6)
-			return -EACCES;
-		r = refuse_address(q, OP_CONNECT, a);
-		if (r < 0)
-			return r;
-		see_peer(q, a);
-		/* Safe: the tree has no datagram socket of another family to swap in, the filter saw to
-		 * that, and to any internet address it may send. */
-		reply_continue(q);
-		return 1;
-	}
+	if (send)
+		return send_prepare(q, domain);
 	q->perform = perform_connect;
 	q->slow = true;
 	if (domain == AF_NETLINK || a->any.sa_family == AF_UNSPEC)

@@ -42,6 +42,20 @@ for family, way in ((2, lambda s, data: s.sendto(data, to)), (10, mapped), (2, c
 """
 WAYS = {b"<lambda>", b"mapped", b"connected", b"message", b"messages"}
 
+# sendto with an address that names no peer of a datagram.
+ADDRESSED = """
+import ctypes, errno, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def sent(s, address):
+    r = libc.sendto(s.fileno(), b"x", 1, 0, address, len(address))
+    return r if r >= 0 else errno.errorcode[ctypes.get_errno()]
+un = b"\\1\\0there\\0"
+print("interfaces", "lo" in [name for _, name in socket.if_nameindex()])
+print("stream", sent(socket.socket(socket.AF_UNIX), un))
+for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+    print("pair", kind, sent(socket.socketpair(socket.AF_UNIX, kind)[0], un))
+"""
+
 BIND_ONLY = "{base}\nallow all {dir}\nallow bind *:*\n"
 
 
@@ -59,6 +73,13 @@ class Sockets(SluiceCase):
                 got.add(server.recv(100))
         except BlockingIOError:
             return got
+
+    @case
+    def an_address_that_is_no_peer_is_sent_with_as_natively(self):
+        native = self.native("/usr/bin/python3", "-c", ADDRESSED)
+        self.assertIn("interfaces True\n", native.out, native)
+        for policy in ("build", "open", BIND_ONLY, BIND_ONLY + "allow connect *:*\n"):
+            self.assertEqual(native.out, self.sluice("/usr/bin/python3", "-c", ADDRESSED, policy=policy).out)
 
     @case
     def denies_datagrams_where_connect_is_refused(self):
