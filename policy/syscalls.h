@@ -16,7 +16,7 @@ enum call_class {
 	CALL_STAT,     /* stat, access, readlink, statfs families, and by descriptor (.fd set) */
 	CALL_WATCH,    /* inotify_add_watch, fanotify_mark */
 	CALL_CONNECT,  /* connect; sendto with an address */
-	CALL_BIND,     /* bind */
+	CALL_BIND,     /* bind; listen, which binds an internet socket that is not bound */
 	CALL_CHDIR,    /* chdir, fchdir, chroot: change what a cached fact meant */
 	CALL_IDS,      /* set*id, capset, setgroups */
 	CALL_CONFINE,  /* landlock_restrict_self */

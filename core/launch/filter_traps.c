@@ -153,6 +153,11 @@ static int add_class(scmp_filter_ctx ctx, const struct filter_spec *spec, const 
 			return seccomp_rule_add_exact(ctx, SCMP_ACT_NOTIFY, call->nr, 1,
 						      SCMP_CMP64(call->addr - 1U, SCMP_CMP_NE, 0));
 		break;
+	case CALL_BIND:
+		/* No listen of another family binds: not trapped where internet sockets may. */
+		if (!trap[CALL_BIND] || (call->nr == __NR_listen && (!spec->plan->inet_sockets || spec->plan->inet_binds)))
+			return 0;
+		break;
 	default:
 		if (!trap[call->class])
 			return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * connect, bind and sendto with an address.
+ * connect, bind, listen and sendto with an address.
  *
  * The address is copied and judged, then the call is made on a duplicate of the target's own socket: a
  * sibling that swaps the descriptor or rewrites the address changes nothing. What differs: the peer of a
@@ -266,6 +266,25 @@ static void perform_bind(struct request *q)
 	reply_result(q, r);
 }
 
+static void perform_listen(struct request *q)
+{
+	reply_result(q, CALL(listen(q->fd, (int)(uint32_t)q->args[1])));
+}
+
+/* Trapped where no bind of an internet socket is allowed: so none is bound, and listen would bind it. Of the others
+ * the sockets in hand are made to listen, since another one could be under the descriptor by now. */
+static int listen_prepare(struct request *q, int domain)
+{
+	struct address a = {.len = sizeof(a.bytes)};
+
+	q->perform = perform_listen;
+	if (domain != AF_INET && domain != AF_INET6)
+		return 0;
+	if (getsockname(q->fd, &a.any, &a.len) < 0)
+		return -errno;
+	return refuse_address(q, OP_BIND, &a);
+}
+
 int bind_prepare(struct request *q)
 {
 	const struct address *a;
@@ -274,6 +293,8 @@ int bind_prepare(struct request *q)
 
 	if (domain < 0)
 		return domain;
+	if (q->call->nr == SYS_listen)
+		return request_is_valid(q) ? listen_prepare(q, domain) : -ESRCH;
 	r = copy_address(q, domain, request_arg(q, q->call->addr), (uint32_t)request_arg(q, q->call->addrlen));
 	if (r < 0)
 		return r;

@@ -75,6 +75,17 @@ class Sockets(SluiceCase):
             return got
 
     @case
+    def denies_a_listen_that_would_bind(self):
+        race = self.program("listen_race")
+        self.assert_status(self.native(race), 1)
+        rules = "{base}\nallow all {dir}\nallow connect *:*\n"
+        self.assert_status(self.sluice(race, policy=rules + "allow bind *:*\n"), 1)
+        for refused in ("", "report none\n", "never bind *:*\n"):
+            r = self.sluice(race, policy=rules + refused, record=True)
+            self.assert_status(r, 0)
+            self.assertIn("0.0.0.0:0", [d.get("address") for d in r.records if d.get("op") == "bind"], r.records)
+
+    @case
     def an_address_that_is_no_peer_is_sent_with_as_natively(self):
         native = self.native("/usr/bin/python3", "-c", ADDRESSED)
         self.assertIn("interfaces True\n", native.out, native)

@@ -263,6 +263,7 @@ static void traps_classes_as_the_plan_says(void **state)
 						  CALL_WATCH, CALL_BIND, CALL_CHDIR};
 
 	(void)state;
+	plan.inet_binds = false;
 	for (unsigned k = 0; k < sizeof(classes) / sizeof(classes[0]); k++) {
 		for (int on = 0; on < 2; on++) {
 			plan.trap[classes[k]] = plan.stat_decided = on;
@@ -273,6 +274,14 @@ static void traps_classes_as_the_plan_says(void **state)
 		}
 		plan.trap[classes[k]] = false;
 	}
+	/* A listen binds internet sockets only. */
+	plan.trap[CALL_BIND] = plan.inet_binds = true;
+	build();
+	assert_int_equal(DECIDE(__NR_listen, 3, 1), ALLOWED);
+	assert_int_equal(DECIDE(__NR_bind, 3, 1, 16), TRAPPED);
+	plan.inet_binds = plan.inet_sockets = false;
+	build();
+	assert_int_equal(DECIDE(__NR_listen, 3, 1), ALLOWED);
 }
 
 static void traps_looks_at_descriptors_where_they_are_judged(void **state)
