@@ -47,7 +47,7 @@ void request_init(struct request *q, struct supervisor *sup, const struct seccom
 	q->again = AGAIN_NOT;
 	q->repeats = 0;
 	q->boundable = q->must_be_file = q->is_readable_there = false;
-	q->acts_as_target = false;
+	q->acts_as_target = q->as_peer = false;
 	q->began_ns = sup->wants_allowed ? clock_ns(CLOCK_MONOTONIC) : 0;
 }
 

@@ -121,6 +121,7 @@ struct request {
 	bool insists;               /* nothing is recalled: the object has to be in hand */
 	bool slow; /* perform may block: never on a worker */
 	bool acts_as_target; /* our thread has taken the ids in status */
+	bool as_peer;        /* and to perform it, the effective ones too: a peer is told them */
 	struct task_status status; /* valid if acts_as_target */
 	bool baseline_only; /* the target's view or rights differ from ours: nothing on its behalf */
 };

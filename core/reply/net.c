@@ -214,6 +214,7 @@ int connect_prepare(struct request *q)
 	if (send)
 		return send_prepare(q, domain);
 	q->perform = perform_connect;
+	q->as_peer = domain == AF_UNIX;
 	q->slow = true;
 	if (domain == AF_NETLINK || a->any.sa_family == AF_UNSPEC)
 		return 0;
@@ -278,6 +279,7 @@ static int listen_prepare(struct request *q, int domain)
 	struct address a = {.len = sizeof(a.bytes)};
 
 	q->perform = perform_listen;
+	q->as_peer = domain == AF_UNIX;
 	if (domain != AF_INET && domain != AF_INET6)
 		return 0;
 	if (getsockname(q->fd, &a.any, &a.len) < 0)

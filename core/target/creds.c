@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * setgroups, setfsgid, setfsuid, then capset: changing fsuid alone would leave CAP_SYS_ADMIN and its
- * like in force. The permitted set stays, so that creds_leave() can take everything back.
+ * like in force. The permitted set stays, so that creds_leave() can take everything back. For that the real and saved
+ * ids stay ours too: by them also nobody else may signal or trace this thread.
  */
 #include "core/target/creds.h"
 
@@ -14,6 +15,8 @@ static _Thread_local struct {
 	gid_t gid;
 	gid_t groups[TASK_MAX_GROUPS];
 	int n_groups;
+	bool can_return;    /* to these ids, from other effective ones */
+	bool is_peer;       /* the effective ids are a target's */
 	struct __user_cap_data_struct caps[2];
 } own;
 
@@ -38,8 +41,13 @@ static uint64_t effective(const struct __user_cap_data_struct caps[2])
 
 void creds_init(void)
 {
+	uid_t uid, saved_uid;
+	gid_t gid, saved_gid;
+
 	own.uid = geteuid();
 	own.gid = getegid();
+	own.can_return = getresuid(&uid, &own.uid, &saved_uid) == 0 && getresgid(&gid, &own.gid, &saved_gid) == 0 &&
+			 saved_uid == own.uid && saved_gid == own.gid;
 	own.n_groups = getgroups(TASK_MAX_GROUPS, own.groups);
 	if (caps_get(own.caps) < 0)
 		memset(own.caps, 0, sizeof(own.caps));
@@ -68,7 +76,20 @@ bool creds_same(const struct task_status *s)
 	return same_groups(s) && s->cap_effective == effective(own.caps);
 }
 
-int creds_enter(const struct task_status *s)
+/* First, while we may. */
+static int take_effective_ids(const struct task_status *s)
+{
+	/* The kernel clears the permitted set of whom root's last id leaves. */
+	if (!own.can_return || (own.uid != 0 && s->uid[1] == 0))
+		return -EPERM;
+	own.is_peer = true;
+	if (CALL(syscall(SYS_setresgid, -1, s->gid[1], -1)) < 0 || CALL(syscall(SYS_setresuid, -1, s->uid[1], -1)) < 0)
+		return -EPERM;
+	/* With euid 0 went the effective set. */
+	return caps_set(own.caps);
+}
+
+static int enter(const struct task_status *s, bool as_peer)
 {
 	struct __user_cap_data_struct caps[2];
 
@@ -77,6 +98,10 @@ int creds_enter(const struct task_status *s)
 		return -EPERM;
 	if (CALL(syscall(SYS_setgroups, (size_t)s->n_groups, s->groups)) < 0)
 		return -EPERM;
+	if (as_peer && take_effective_ids(s) < 0) {
+		creds_leave();
+		return -EPERM;
+	}
 	syscall(SYS_setfsgid, s->gid[3]);
 	syscall(SYS_setfsuid, s->uid[3]);
 	memcpy(caps, own.caps, sizeof(caps));
@@ -91,11 +116,25 @@ int creds_enter(const struct task_status *s)
 	return 0;
 }
 
+int creds_enter(const struct task_status *s)
+{
+	return enter(s, false);
+}
+
+int creds_enter_as_peer(const struct task_status *s)
+{
+	return enter(s, true);
+}
+
 void creds_leave(void)
 {
 	/* A thread that can't become itself again must not serve anybody else. */
 	if (caps_set(own.caps) < 0)
 		abort();
+	if (own.is_peer && (CALL(syscall(SYS_setresuid, -1, own.uid, -1)) < 0 ||
+			    CALL(syscall(SYS_setresgid, -1, own.gid, -1)) < 0 || caps_set(own.caps) < 0))
+		abort();
+	own.is_peer = false;
 	syscall(SYS_setfsuid, own.uid);
 	syscall(SYS_setfsgid, own.gid);
 	/* setfsuid has moved effective bits of its own accord: set them once more. */

@@ -17,4 +17,7 @@ bool creds_same(const struct task_status *status);
 /* Take the target's file-system ids, groups and effective capabilities. 0, or -EPERM when they can't be
  * taken; then nothing has changed. Pairs with creds_leave() on the same thread. */
 int creds_enter(const struct task_status *status);
+/* The same with its effective ids: what the peer of a unix socket is told of who connects or listens. */
+int creds_enter_as_peer(const struct task_status *status);
+/* After either. */
 void creds_leave(void);

@@ -17,6 +17,41 @@ for option, value in calls:
         sys.exit(77)
 os.execv("/bin/cat", ["cat", sys.argv[2]])
 """
+# Who others are told is at the other end: of what a child connects to that dropped its ids in the given way, and of
+# a child that listens. Then what root makes after it is root's.
+PEERS = """
+import os, socket, struct, sys
+def told(s):
+    return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1:]
+def drop():
+    if sys.argv[1] == "all":
+        os.setgroups([4242]); os.setresgid(4243, 4243, 4243); os.setresuid(4244, 4244, 4244)
+    elif sys.argv[1] == "effective":
+        os.setegid(4243); os.seteuid(4244)
+    elif sys.argv[1] == "group":
+        os.setresgid(4243, 4243, 4243)
+def child(f):
+    pid = os.fork()
+    if pid == 0:
+        try: drop(); f()
+        finally: os._exit(0)
+    return pid
+server = socket.socket(socket.AF_UNIX)
+server.bind("by-root"); server.listen(5); os.chmod("by-root", 0o777)
+def client():
+    s = socket.socket(socket.AF_UNIX); s.connect("by-root"); s.recv(1)
+for i in range(3):
+    pid = child(client)
+    s = server.accept()[0]
+    print("client", told(s), struct.unpack("i" * (len(s.getsockopt(1, 59, 64)) // 4), s.getsockopt(1, 59, 64)))
+    s.close(); os.waitpid(pid, 0)
+s = socket.socket(socket.AF_UNIX); s.bind("listens"); os.chmod("listens", 0o777)
+os.waitpid(child(lambda: s.listen(1)), 0)
+c = socket.socket(socket.AF_UNIX); c.connect("listens"); print("server", told(c))
+c = socket.socket(socket.AF_UNIX); c.connect("by-root"); print("root", told(server.accept()[0]))
+os.mkdir("new"); print(os.stat("new").st_uid, os.stat("new").st_gid)
+os.rmdir("new"); os.unlink("by-root"); os.unlink("listens")
+"""
 PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../profiles")
 POLICY = "{base}\nallow all {dir}\ndeny read **/.env\n"
 
@@ -78,6 +113,20 @@ class Privileged(SluiceCase):
             os.chmod(policy, 0o644)
             sluice = [os.path.join(staged, "sluice"), "run", "--layers", LAYERS, "-p", policy, "--"]
             self.assert_status(self.native(*setpriv, *sluice, *argv, env={"HOME": self.dir}), 0)
+
+    @case
+    def peers_are_told_the_ids_of_the_target(self):
+        os.chmod(self.root, 0o755)
+        os.chmod(self.dir, 0o777)
+        for how, seen in (("all", "client (4244, 4243) (4242,)"), ("effective", "client (4244, 4243)"),
+                          ("group", "client (0, 4243)"), ("none", "client (0, 0)")):
+            argv = ["/usr/bin/python3", "-c", PEERS, how]
+            native = self.native(*argv)
+            self.assertIn(seen, native.out, native)
+            # Connects are made on its behalf; where bind is refused, and connect is not, listens too.
+            for network in ("", "allow connect *:*\n"):
+                r = self.sluice(*argv, policy=POLICY + network)
+                self.assertEqual(native.out, r.out, r)
 
     @case
     def capabilities_lost_by_securebits_are_not_lent(self):
