@@ -35,6 +35,8 @@ static int prepare_workers(void *ctx, pid_t warden)
 	struct stat ns;
 	struct pool_config config = {
 		.max_workers = run->options->workers,
+		/* As many calls again may wait, and each may hold some descriptors. */
+		.max_slow = run->most_open / 16 < 64 ? 64 : run->most_open / 16 < 256 ? run->most_open / 16 : 256,
 		.use_uring = run->options->backend == BACKEND_URING ||
 			     (run->options->backend == BACKEND_AUTO && run->features.io_uring),
 		.features = &run->features, .serve = supervise_notification,

@@ -142,32 +142,35 @@ static pid_t slow_key(const struct request *q)
 	return task_read_status(q->tid, &status) == 0 ? status.tgid : q->tid;
 }
 
+/* Takes Q. */
+static void submit(struct request *q, const struct slow_job *job)
+{
+	if (pool_submit_slow(q->sup->pool, job) == 0)
+		return;
+	q->verdict.err = EAGAIN;
+	refuse(q, BY_ERROR, "too many calls that block");
+	request_done(q);
+	free(q);
+}
+
+/* A connect may wait for others: no two wait for each other, as the two ends of a FIFO do. */
 static void hand_to_slow(struct request *q)
 {
 	struct request *copy = request_detach(q);
 
-	if (copy && pool_submit_slow_for(q->sup->pool, slow_key(copy), perform_slowly, copy) == 0)
-		return;
 	if (copy) {
-		copy->verdict.err = EAGAIN;
-		refuse(copy, BY_ERROR, "too many calls that block");
-		request_done(copy);
-		free(copy);
+		submit(copy, &(struct slow_job){.run = perform_slowly, .arg = copy, .key = slow_key(copy),
+						.may_wait = copy->call->class == CALL_CONNECT});
 		return;
 	}
 	q->answered = false;
 	reply_errno(q, ENOMEM);
 }
 
-/* Takes Q. */
+/* Somebody has answered for it. Takes Q. */
 static void hand_over(struct request *q)
 {
-	if (pool_submit_slow_for(q->sup->pool, slow_key(q), perform_slowly, q) == 0)
-		return;
-	q->verdict.err = EAGAIN;
-	refuse(q, BY_ERROR, "too many calls that block");
-	request_done(q);
-	free(q);
+	submit(q, &(struct slow_job){.run = perform_slowly, .arg = q, .may_wait = true, .awaited = true});
 }
 
 /* Other rules hold than when it was asked. Takes Q. */

@@ -157,7 +157,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-int pool_spawn_thread(struct worker *w, void *(*body)(void *))
+int pool_spawn_thread(struct worker *w, size_t stack_size, void *(*body)(void *))
 {
 	pthread_attr_t attr;
 	sigset_t all, old;
@@ -165,7 +165,7 @@ int pool_spawn_thread(struct worker *w, void *(*body)(void *))
 
 	if (pthread_attr_init(&attr))
 		return -ENOMEM;
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	pthread_attr_setstacksize(&attr, stack_size);
 	atomic_store(&w->init_result, 1);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* inherited */
@@ -190,7 +190,7 @@ int pool_spawn_worker(struct pool *p)
 	camp_init(&w->camp, false, NULL);
 	w->pool = p;
 	w->index = n;
-	r = pool_spawn_thread(w, worker_main);
+	r = pool_spawn_thread(w, STACK_SIZE, worker_main);
 	if (r) {
 		free(w);
 		return r;
@@ -433,6 +433,7 @@ void pool_get_stats(const struct pool *p, struct pool_stats *ret)
 		.error = p->error,
 		.ended = p->ended,
 		.slow_threads = p->n_slow_alive,
+		.slow_waiting = p->n_slow_waiting,
 		.workers = n,
 	};
 	for (unsigned i = 0; i < n; i++) {

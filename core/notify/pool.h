@@ -18,7 +18,7 @@ struct worker; /* one thread; unshared */
 struct pool_config {
 	int listener;
 	unsigned max_workers;   /* in ordinary use; 0: 4. Workers that hang are replaced beyond it */
-	unsigned max_slow;      /* cap of slow threads; 0: default 64 */
+	unsigned max_slow;      /* cap of slow threads; 0: default 256 */
 	bool use_uring;         /* else epoll */
 	const struct features *features;
 	/* Serve one notification: reply exactly once, now or later. Called by the owner. */
@@ -50,11 +50,17 @@ void *worker_local(const struct worker *w);
 unsigned worker_index(const struct worker *w);
 struct pool *worker_pool(const struct worker *w);
 
-/* Run JOB on a slow thread. LOCAL is that thread's own worker_init result. -EAGAIN past the cap. */
-int pool_submit_slow(struct pool *p, void (*job)(void *arg, void *local), void *arg);
-/* The same, at most a quarter of the cap (one at least) for one KEY, say a thread group: no target can
- * take the slow threads from the others. KEY 0: uncounted. Any thread, confined or not. */
-int pool_submit_slow_for(struct pool *p, pid_t key, void (*job)(void *arg, void *local), void *arg);
+/* A job for a slow thread. At most a quarter of the cap (one at least) runs for one KEY, say a thread group: no target
+ * can take the slow threads from the others. KEY 0: uncounted. */
+struct slow_job {
+	void (*run)(void *arg, void *local); /* LOCAL is the thread's own worker_init result */
+	void *arg;
+	pid_t key;
+	bool may_wait; /* past a cap it waits for a thread: as many as there are threads, and a quarter for one KEY */
+	bool awaited;  /* somebody has just said yes to it: it may take the threads that are kept for such jobs */
+};
+/* -EAGAIN past the caps. Any thread, confined or not. */
+int pool_submit_slow(struct pool *p, const struct slow_job *job);
 /* In a job: its name for pool_interrupt_slow(), never 0. */
 uint64_t pool_slow_self(void);
 /* Any thread: make the call that the job blocks in return EINTR. The job may not have reached its call
@@ -68,6 +74,7 @@ struct pool_stats {
 	uint64_t spawn_errors;      /* threads that could not be made at the first attempt */
 	unsigned workers;           /* made so far; they end with the pool */
 	unsigned slow_threads;      /* there now */
+	unsigned slow_waiting;      /* jobs that have no thread yet */
 	unsigned stuck;             /* workers that hang with a notification right now */
 	unsigned left_behind;       /* threads that pool_stop() could not join */
 	int error;                  /* -errno that ended the service of the listener, else 0 */

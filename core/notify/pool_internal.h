@@ -20,7 +20,8 @@
 /* A worker that is busy with one notification for so long is stuck and does not count any more. */
 #define POOL_STUCK_NS 1000000000ull
 #define POOL_STUCK_MAX 60u
-#define POOL_SLOW_DEFAULT 64u
+#define POOL_SLOW_DEFAULT 256u
+#define POOL_SLOW_KEPT 16u /* one of so many threads is for jobs that are awaited */
 #define POOL_STOP_NS 1000000000ull
 
 struct worker {
@@ -39,6 +40,7 @@ struct worker {
 };
 
 struct slow;
+struct slow_waiting;
 
 struct pool {
 	/* immutable once opened */
@@ -52,20 +54,21 @@ struct pool {
 	_Atomic bool stopping, ended, monitor_leave;
 	_Atomic unsigned n_workers;
 	_Atomic uint64_t promotions, pokes, slow_jobs, spawn_errors;
-	_Atomic unsigned left_behind, n_slow_alive;
+	_Atomic unsigned left_behind, n_slow_alive, n_slow_waiting;
 	_Atomic int error;
 	_Atomic int monitor_result; /* futex; 1: not there yet */
 	_Atomic int opened;         /* futex; 1: there is no listener yet; < 0: there won't be one */
 	/* slow_lock */
 	pthread_mutex_t slow_lock;
 	struct slow *slow; /* max_slow slots */
+	struct slow_waiting *slow_first, **slow_last; /* in their order */
 	bool slow_stopping;
 };
 
 uint64_t pool_now_ns(void);
 /* Monitor, and pool_prepare() before it. */
 int pool_spawn_worker(struct pool *p);
-int pool_spawn_thread(struct worker *w, void *(*body)(void *));
+int pool_spawn_thread(struct worker *w, size_t stack_size, void *(*body)(void *));
 /* On a new thread: attach, worker_init, publish the result. False: init failed. */
 bool pool_thread_begin(struct worker *w);
 void pool_thread_end(struct worker *w);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Jobs that may block: opens of FIFOs and devices, answers of asks, memory that hangs.
  *
- * A slot is a thread and at most one job. A job is accepted only if a slot can take it at once, so no job
- * ever waits behind one that blocks; past the cap the submitter is told. Threads are made by the monitor
- * (pool_internal.h says why), reused, and end after a while without work.
+ * A slot is a thread and at most one job. A job is accepted if a slot can take it at once; past the caps it waits, if
+ * it may, and a thread that has done its job takes the first that fits, else the submitter is told. So nothing that
+ * waits could have a thread. Threads are made by the monitor (pool_internal.h says why), reused, and end after a while
+ * without work.
  *
  *   NONE     no thread, no job          -> WANTED by a submission, IDLE never
  *   WANTED   a job, and no thread yet   -> RUNNING by the new thread
  *   IDLE     a thread waits             -> RUNNING by a submission, NONE after a while
- *   RUNNING  a thread has a job         -> IDLE
+ *   RUNNING  a thread has a job         -> IDLE, or RUNNING with one that waits
  */
 #include "core/notify/pool_internal.h"
 
@@ -18,6 +19,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#define STACK_SIZE ((size_t)1 << 18)
 #define IDLE_S 2
 #define RETRY_NS 10000000u /* after a thread could not be made */
 
@@ -31,10 +33,13 @@ struct slow {
 	bool alive;
 	uint32_t generation;
 	uint64_t retry_at_ns;
-	pid_t key;
-	void (*job)(void *arg, void *local);
-	void *arg;
+	struct slow_job job;
 	pthread_cond_t wake;
+};
+
+struct slow_waiting {
+	struct slow_job job;
+	struct slow_waiting *next;
 };
 
 static _Thread_local uint64_t self;
@@ -59,6 +64,7 @@ int slow_init(struct pool *p)
 	if (!p->slow)
 		return -ENOMEM;
 	memset(p->slow, 0, size);
+	p->slow_last = &p->slow_first;
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	for (unsigned i = 0; i < p->config.max_slow; i++) {
@@ -93,6 +99,70 @@ static void slow_failed(struct pool *p, struct slow *s)
 	atomic_fetch_add(&p->spawn_errors, 1);
 }
 
+static bool slow_is_busy(const struct slow *s)
+{
+	return s->state == SLOW_RUNNING || s->state == SLOW_WANTED;
+}
+
+/* Of the threads, and of the places to wait. */
+static unsigned most_of_key(const struct pool *p)
+{
+	return p->config.max_slow / 4 ? p->config.max_slow / 4 : 1;
+}
+
+/* May one more thread have JOB? */
+static bool slow_fits(const struct pool *p, const struct slow_job *job)
+{
+	unsigned of_key = 0, busy = 0, most = p->config.max_slow;
+
+	for (unsigned i = 0; i < p->config.max_slow; i++) {
+		busy += slow_is_busy(&p->slow[i]);
+		of_key += slow_is_busy(&p->slow[i]) && p->slow[i].job.key == job->key;
+	}
+	if (!job->awaited)
+		most -= most / POOL_SLOW_KEPT;
+	return busy < most && (!job->key || of_key < most_of_key(p));
+}
+
+static bool slow_queue(struct pool *p, const struct slow_job *job)
+{
+	unsigned of_key = 0;
+	struct slow_waiting *w;
+
+	for (w = p->slow_first; w; w = w->next)
+		of_key += w->job.key == job->key;
+	/* What is awaited is bounded by the questions. */
+	if (!job->awaited && (p->n_slow_waiting >= p->config.max_slow || (job->key && of_key >= most_of_key(p))))
+		return false;
+	w = malloc(sizeof(*w));
+	if (!w)
+		return false;
+	*w = (struct slow_waiting){.job = *job};
+	*p->slow_last = w;
+	p->slow_last = &w->next;
+	atomic_fetch_add(&p->n_slow_waiting, 1);
+	return true;
+}
+
+/* After a job: the first of those that wait that fits. */
+static void slow_take(struct pool *p, struct slow *s)
+{
+	struct slow_waiting **at = &p->slow_first, *w;
+
+	while (*at && !slow_fits(p, &(*at)->job))
+		at = &(*at)->next;
+	w = *at;
+	if (!w)
+		return;
+	*at = w->next;
+	if (!*at)
+		p->slow_last = at;
+	s->job = w->job;
+	s->state = SLOW_RUNNING;
+	free(w);
+	atomic_fetch_sub(&p->n_slow_waiting, 1);
+}
+
 /* Sleep until there is a job. False: none comes, the thread is to end. */
 static bool slow_wait(struct pool *p, struct slow *s)
 {
@@ -120,11 +190,12 @@ static void *slow_main(void *arg)
 	while (ready && (s->state == SLOW_RUNNING || slow_wait(p, s))) {
 		self = slow_token(s);
 		pthread_mutex_unlock(&p->slow_lock);
-		s->job(s->arg, s->worker.local);
+		s->job.run(s->job.arg, s->worker.local);
 		pthread_mutex_lock(&p->slow_lock);
 		camp_settle(&s->worker.camp); /* a poke for this job must not hit the next one */
 		s->state = SLOW_IDLE;
 		s->generation++;
+		slow_take(p, s);
 	}
 	if (ready)
 		s->state = SLOW_NONE;
@@ -137,54 +208,45 @@ static void *slow_main(void *arg)
 }
 
 /* The slot for one more job, or NULL. */
-static struct slow *slow_pick(struct pool *p, pid_t key)
+static struct slow *slow_pick(struct pool *p, const struct slow_job *job)
 {
-	unsigned of_key = 0, most = p->config.max_slow / 4 ? p->config.max_slow / 4 : 1;
-	struct slow *idle = NULL, *empty = NULL;
+	struct slow *empty = NULL;
 
-	for (unsigned i = 0; i < p->config.max_slow; i++) {
-		struct slow *s = &p->slow[i];
-
-		if (s->state == SLOW_IDLE && !idle)
-			idle = s;
-		else if (s->state == SLOW_NONE && !empty)
-			empty = s;
-		else if ((s->state == SLOW_RUNNING || s->state == SLOW_WANTED) && s->key == key)
-			of_key++;
-	}
-	if (key && of_key >= most)
+	if (!slow_fits(p, job))
 		return NULL;
-	return idle ? idle : empty;
+	for (unsigned i = 0; i < p->config.max_slow; i++) {
+		if (p->slow[i].state == SLOW_IDLE)
+			return &p->slow[i];
+		if (p->slow[i].state == SLOW_NONE && !empty)
+			empty = &p->slow[i];
+	}
+	return empty;
 }
 
-int pool_submit_slow_for(struct pool *p, pid_t key, void (*job)(void *arg, void *local), void *arg)
+int pool_submit_slow(struct pool *p, const struct slow_job *job)
 {
-	struct slow *s;
-	bool kick = false;
+	struct slow *s = NULL;
+	bool kick = false, accepted = false;
 
 	pthread_mutex_lock(&p->slow_lock);
-	s = p->slow_stopping ? NULL : slow_pick(p, key);
+	if (!p->slow_stopping) {
+		s = slow_pick(p, job);
+		accepted = s || (job->may_wait && slow_queue(p, job));
+	}
 	if (s) {
-		s->job = job;
-		s->arg = arg;
-		s->key = key;
+		s->job = *job;
 		kick = s->state == SLOW_NONE;
 		s->state = kick ? SLOW_WANTED : SLOW_RUNNING;
 		if (!kick)
 			pthread_cond_signal(&s->wake);
 	}
 	pthread_mutex_unlock(&p->slow_lock);
-	if (!s)
+	if (!accepted)
 		return -EAGAIN;
 	atomic_fetch_add(&p->slow_jobs, 1);
 	if (kick)
 		pool_kick(p);
 	return 0;
-}
-
-int pool_submit_slow(struct pool *p, void (*job)(void *arg, void *local), void *arg)
-{
-	return pool_submit_slow_for(p, 0, job, arg);
 }
 
 bool pool_interrupt_slow(struct pool *p, uint64_t job)
@@ -210,7 +272,7 @@ static bool slow_spawn(struct pool *p, struct slow *s)
 	if (s->has_thread)
 		pthread_join(s->worker.thread, NULL); /* the slot's former one, at its end */
 	s->worker.ended = false;
-	s->has_thread = pool_spawn_thread(&s->worker, slow_main) == 0;
+	s->has_thread = pool_spawn_thread(&s->worker, STACK_SIZE, slow_main) == 0;
 	if (s->has_thread)
 		slow_set_alive(p, s, true);
 	else
@@ -250,9 +312,10 @@ void slow_poke_all(struct pool *p)
 
 bool slow_done(struct pool *p)
 {
-	bool done = true;
+	bool done;
 
 	pthread_mutex_lock(&p->slow_lock);
+	done = !p->slow_first;
 	for (unsigned i = 0; i < p->config.max_slow; i++)
 		done &= p->slow[i].state == SLOW_NONE && !p->slow[i].alive;
 	pthread_mutex_unlock(&p->slow_lock);

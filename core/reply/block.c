@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define TICK_NS 5000000L
+#define CALLS_A_TICK 16 /* more make the ticks longer: each costs a look at the target's status */
 
 struct blocked {
 	struct request *q;
@@ -40,20 +41,24 @@ static bool has_signal(pid_t tid)
 
 static void *watch(void *arg)
 {
-	const struct timespec tick = {.tv_nsec = TICK_NS};
+	struct timespec tick = {.tv_nsec = TICK_NS};
+	unsigned n;
 
 	(void)arg;
 	pthread_mutex_lock(&lock);
 	for (;;) {
 		while (!all)
 			pthread_cond_wait(&some, &lock);
+		n = 0;
 		for (struct blocked *b = all; b; b = b->next) {
+			n++;
 			if (!b->wanted)
 				b->wanted = !reply_still_valid(b->q) || has_signal(b->q->tid);
 			if (b->wanted)
 				pool_interrupt_slow(b->q->sup->pool, b->job);
 		}
 		pthread_mutex_unlock(&lock);
+		tick.tv_nsec = TICK_NS * (1 + n / CALLS_A_TICK);
 		nanosleep(&tick, NULL);
 		pthread_mutex_lock(&lock);
 	}

@@ -3,6 +3,7 @@
 
 import os
 import socket
+import threading
 
 from harness import PROGRAMS, SluiceCase, case
 
@@ -56,6 +57,23 @@ for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
     print("pair", kind, sent(socket.socketpair(socket.AF_UNIX, kind)[0], un))
 """
 
+# More connects at once than there are threads for one process, to a server that accepts none of them until it is told.
+CROWD = """
+import collections, socket, threading, time
+results = collections.Counter()
+def connect():
+    s = socket.socket(socket.AF_UNIX)
+    try: s.connect("server"); results["connected"] += 1
+    except OSError as e: results[e.strerror] += 1
+threads = [threading.Thread(target=connect) for _ in range(120)]
+[t.start() for t in threads]
+time.sleep(0.5)
+early = sum(results.values())
+open("go", "w").close()
+[t.join() for t in threads]
+print(early, dict(results))
+"""
+
 BIND_ONLY = "{base}\nallow all {dir}\nallow bind *:*\n"
 
 
@@ -73,6 +91,34 @@ class Sockets(SluiceCase):
                 got.add(server.recv(100))
         except BlockingIOError:
             return got
+
+    def accept_when_told(self, server, accepted):
+        self.wait_for("the crowd", lambda: os.path.exists(os.path.join(self.dir, "go")), 20)
+        server.settimeout(20)
+        for _ in range(120):
+            accepted.append(server.accept()[0])
+
+    def crowd(self, run):
+        path = os.path.join(self.dir, "server")
+        accepted = []
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+            server.listen(0)
+            thread = threading.Thread(target=self.accept_when_told, args=(server, accepted))
+            thread.start()
+            r = run("/usr/bin/python3", "-c", CROWD)
+            thread.join()
+        for s in accepted:
+            s.close()
+        os.unlink(path)
+        os.unlink(os.path.join(self.dir, "go"))
+        return r.out
+
+    @case
+    def many_blocked_connects_wait_as_natively(self):
+        self.assertEqual("1 {'connected': 120}\n", self.crowd(self.native))
+        policy = "{base}\nallow all {dir}\n"
+        self.assertEqual("1 {'connected': 120}\n", self.crowd(lambda *argv: self.sluice(*argv, policy=policy)))
 
     @case
     def denies_a_listen_that_would_bind(self):

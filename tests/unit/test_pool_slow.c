@@ -133,6 +133,24 @@ static void job_wait(void *arg, void *local)
 	atomic_fetch_add(&f->done, 1);
 }
 
+static int submit_for(struct pool *p, pid_t key, void (*run)(void *arg, void *local), struct fixture *f)
+{
+	return pool_submit_slow(p, &(struct slow_job){.run = run, .arg = f, .key = key});
+}
+
+static int submit_waiting(struct fixture *f, pid_t key)
+{
+	return pool_submit_slow(f->pool, &(struct slow_job){.run = job_wait, .arg = f, .key = key, .may_wait = true});
+}
+
+static unsigned waiting(const struct fixture *f)
+{
+	struct pool_stats stats;
+
+	pool_get_stats(f->pool, &stats);
+	return stats.slow_waiting;
+}
+
 static void past_the_cap_the_submitter_is_told(void **state)
 {
 	struct fixture f = {.running = 0};
@@ -140,15 +158,15 @@ static void past_the_cap_the_submitter_is_told(void **state)
 	(void)state;
 	begin(&f, 8);
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), 0);
-	assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), -EAGAIN);
+		assert_int_equal(submit_for(f.pool, 0, job_wait, &f), 0);
+	assert_int_equal(submit_for(f.pool, 0, job_wait, &f), -EAGAIN);
 	AWAIT(f.running == 8);
-	assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), -EAGAIN);
+	assert_int_equal(submit_for(f.pool, 0, job_wait, &f), -EAGAIN);
 	f.release = true;
 	AWAIT(f.done == 8);
 	AWAIT(f.running == 0);
 	/* A thread may not be back from its job yet. */
-	AWAIT(pool_submit_slow(f.pool, job_wait, &f) == 0);
+	AWAIT(submit_for(f.pool, 0, job_wait, &f) == 0);
 	AWAIT(f.done == 9);
 	end(&f);
 }
@@ -159,16 +177,76 @@ static void one_target_gets_a_quarter(void **state)
 
 	(void)state;
 	begin(&f, 8);
-	assert_int_equal(pool_submit_slow_for(f.pool, 11, job_wait, &f), 0);
-	assert_int_equal(pool_submit_slow_for(f.pool, 11, job_wait, &f), 0);
-	assert_int_equal(pool_submit_slow_for(f.pool, 11, job_wait, &f), -EAGAIN);
-	assert_int_equal(pool_submit_slow_for(f.pool, 12, job_wait, &f), 0);
+	assert_int_equal(submit_for(f.pool, 11, job_wait, &f), 0);
+	assert_int_equal(submit_for(f.pool, 11, job_wait, &f), 0);
+	assert_int_equal(submit_for(f.pool, 11, job_wait, &f), -EAGAIN);
+	assert_int_equal(submit_for(f.pool, 12, job_wait, &f), 0);
 	AWAIT(f.running == 3);
 	f.release = true;
 	AWAIT(f.done == 3);
-	AWAIT(pool_submit_slow_for(f.pool, 11, job_wait, &f) == 0);
+	AWAIT(submit_for(f.pool, 11, job_wait, &f) == 0);
 	end(&f);
 	assert_int_equal(f.done, 4);
+}
+
+static void what_may_wait_runs_when_there_is_a_thread(void **state)
+{
+	struct fixture f = {.running = 0};
+
+	(void)state;
+	begin(&f, 8);
+	/* Two run and two wait for each of four, whose jobs take all threads and all places to wait. */
+	for (pid_t key = 11; key < 15; key++) {
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(submit_waiting(&f, key), 0);
+		assert_int_equal(submit_waiting(&f, key), -EAGAIN);
+	}
+	assert_int_equal(submit_waiting(&f, 15), -EAGAIN);
+	assert_int_equal(submit_for(f.pool, 0, job_wait, &f), -EAGAIN);
+	AWAIT(f.running == 8);
+	assert_int_equal(waiting(&f), 8);
+	f.release = true;
+	AWAIT(f.done == 16);
+	assert_int_equal(waiting(&f), 0);
+	AWAIT(submit_waiting(&f, 11) == 0);
+	end(&f);
+	assert_int_equal(f.done, 17);
+}
+
+static void what_waits_for_its_own_holds_up_nobody_else(void **state)
+{
+	struct fixture f = {.running = 0};
+
+	(void)state;
+	begin(&f, 8);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(submit_waiting(&f, 11), 0);
+	assert_int_equal(submit_waiting(&f, 12), 0);
+	AWAIT(f.running == 3);
+	assert_int_equal(waiting(&f), 2);
+	f.release = true;
+	AWAIT(f.done == 5);
+	end(&f);
+}
+
+static void what_is_awaited_has_threads_of_its_own(void **state)
+{
+	struct fixture f = {.running = 0};
+	struct slow_job awaited = {.run = job_wait, .arg = &f, .may_wait = true, .awaited = true};
+
+	(void)state;
+	begin(&f, 32);
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(submit_for(f.pool, 0, job_wait, &f), 0);
+	assert_int_equal(submit_for(f.pool, 0, job_wait, &f), -EAGAIN);
+	AWAIT(f.running == 30);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(pool_submit_slow(f.pool, &awaited), 0);
+	AWAIT(f.running == 32);
+	assert_int_equal(waiting(&f), 38);
+	f.release = true;
+	AWAIT(f.done == 70);
+	end(&f);
 }
 
 static void job_look(void *arg, void *local)
@@ -191,7 +269,7 @@ static void a_job_is_confined_whoever_submits_it(void **state)
 	(void)state;
 	begin(&f, 4);
 	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0); /* this thread is not */
-	assert_int_equal(pool_submit_slow(f.pool, job_look, &f), 0);
+	assert_int_equal(submit_for(f.pool, 0, job_look, &f), 0);
 	AWAIT(f.done == 1);
 	assert_int_equal(f.no_new_privs, 1);
 	assert_int_equal(f.local_is_ours, 1);
@@ -212,7 +290,7 @@ static void a_thread_that_cannot_start_is_tried_again(void **state)
 
 	(void)state;
 	begin(&f, 4);
-	assert_int_equal(pool_submit_slow(f.pool, job_look, &f), 0);
+	assert_int_equal(submit_for(f.pool, 0, job_look, &f), 0);
 	AWAIT(f.done == 1);
 	pool_get_stats(f.pool, &stats);
 	assert_int_equal(stats.spawn_errors, 3);
@@ -251,7 +329,7 @@ static void interrupt_fifo(struct fixture *f)
 	uint64_t token;
 
 	begin(f, 4);
-	assert_int_equal(pool_submit_slow(f->pool, job_open_fifo, f), 0);
+	assert_int_equal(submit_for(f->pool, 0, job_open_fifo, f), 0);
 	AWAIT(f->token != 0);
 	token = f->token;
 	sleep_ms(20);
@@ -277,7 +355,7 @@ static void stop_with_fifo(struct fixture *f)
 {
 	begin(f, 4);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(pool_submit_slow(f->pool, job_open_fifo, f), 0);
+		assert_int_equal(submit_for(f->pool, 0, job_open_fifo, f), 0);
 	end(f); /* whether or not a thread was made for it by now */
 	assert_int_equal(f->done, 4);
 	assert_int_equal(f->result, -EINTR);
@@ -300,12 +378,12 @@ static void stopping_leaves_behind_a_job_that_ignores_it(void **state)
 
 	(void)state;
 	begin(&f, 4);
-	assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), 0);
+	assert_int_equal(submit_for(f.pool, 0, job_wait, &f), 0);
 	AWAIT(f.running == 1);
 	pool_stop(f.pool);
 	pool_get_stats(f.pool, &stats);
 	assert_int_equal(stats.left_behind, 1);
-	assert_int_equal(pool_submit_slow(f.pool, job_wait, &f), -EAGAIN);
+	assert_int_equal(submit_for(f.pool, 0, job_wait, &f), -EAGAIN);
 	pool_free(f.pool); /* keeps what it needs: */
 	f.release = true;
 	AWAIT(f.done == 1);
@@ -313,6 +391,28 @@ static void stopping_leaves_behind_a_job_that_ignores_it(void **state)
 	kill(f.target.pid, SIGKILL);
 	target_wait(&f.target);
 	target_done(&f.target);
+}
+
+static void stop_with_waiting(struct fixture *f)
+{
+	struct slow_job job = {.run = job_open_fifo, .arg = f, .may_wait = true};
+
+	begin(f, 4);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(pool_submit_slow(f->pool, &job), 0);
+	end(f);
+	assert_int_equal(f->done, 8);
+	assert_int_equal(f->result, -EINTR);
+}
+
+static void stopping_runs_what_waits_too(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct fixture f = {.running = 0};
+
+		with_fifo(&f, stop_with_waiting);
+	}
 }
 
 static void job_short(void *arg, void *local)
@@ -351,7 +451,7 @@ static void a_late_poke_never_hits_the_next_job(void **state)
 		f.token = 0;
 		f.done = 0;
 		f.release = false;
-		while (pool_submit_slow(f.pool, job_short, &f))
+		while (submit_for(f.pool, 0, job_short, &f))
 			sched_yield();
 		while (f.token == 0)
 			sched_yield();
@@ -360,7 +460,7 @@ static void a_late_poke_never_hits_the_next_job(void **state)
 		for (volatile unsigned spin = 0; spin < i * 17 % 3000; spin++)
 			;
 		sent += pool_interrupt_slow(f.pool, f.token);
-		while (pool_submit_slow(f.pool, job_nap, &f))
+		while (submit_for(f.pool, 0, job_nap, &f))
 			sched_yield();
 		while (f.done < 2)
 			sched_yield();
@@ -375,10 +475,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(past_the_cap_the_submitter_is_told),
 		cmocka_unit_test(one_target_gets_a_quarter),
+		cmocka_unit_test(what_may_wait_runs_when_there_is_a_thread),
+		cmocka_unit_test(what_waits_for_its_own_holds_up_nobody_else),
+		cmocka_unit_test(what_is_awaited_has_threads_of_its_own),
 		cmocka_unit_test(a_job_is_confined_whoever_submits_it),
 		cmocka_unit_test(a_thread_that_cannot_start_is_tried_again),
 		cmocka_unit_test(a_blocking_open_can_be_interrupted),
 		cmocka_unit_test(stopping_interrupts_what_blocks_and_drops_no_job),
+		cmocka_unit_test(stopping_runs_what_waits_too),
 		cmocka_unit_test(stopping_leaves_behind_a_job_that_ignores_it),
 		cmocka_unit_test(a_late_poke_never_hits_the_next_job),
 	};
