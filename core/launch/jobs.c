@@ -71,8 +71,14 @@ void jobs_block_signals(struct launch *l)
 
 void jobs_restore_signals(struct launch *l)
 {
+	sigset_t all;
+
 	if (!l->signals_blocked)
 		return;
+	/* What the command sent us and nobody forwards must not end us now: its status is still to be told. */
+	sigfillset(&all);
+	while (sigtimedwait(&all, NULL, &(struct timespec){0}) > 0)
+		;
 	sigaction(SIGCHLD, &l->old_child_action, NULL);
 	pthread_sigmask(SIG_SETMASK, &l->old_mask, NULL);
 }
