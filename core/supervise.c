@@ -450,9 +450,10 @@ static bool is_seen_only(const struct request *q)
 	return q->rules->plan->seen_only[q->call->class];
 }
 
-static bool takes_names(const struct request *q)
+/* Is it done for the target, which may have other rights or another view than we? */
+static bool is_done_for_it(const struct request *q)
 {
-	return q->call->class >= CALL_OPEN && q->call->class <= CALL_BIND;
+	return (q->call->class >= CALL_OPEN && q->call->class <= CALL_BIND) || q->call->nr == SYS_pidfd_send_signal;
 }
 
 void supervise_notification(void *ctx, struct worker *w, const struct seccomp_notif *notif)
@@ -470,7 +471,7 @@ void supervise_notification(void *ctx, struct worker *w, const struct seccomp_no
 		target_executes(q->tid);
 	r = q->call->class == CALL_OPEN ? open_glance(q) : 0;
 	/* Also if the call has failed already: its path may be read again, and be another one then. */
-	if (r <= 0 && takes_names(q))
+	if (r <= 0 && is_done_for_it(q))
 		meet_target(q);
 	if (q->baseline_only && q->sup->wants_allowed)
 		observe_lost(q->sup->observer, "calls of a process that confined itself or changed its view");

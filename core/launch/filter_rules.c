@@ -102,16 +102,10 @@ static int refuse_ioctl(scmp_filter_ctx ctx, const struct filter_spec *spec)
 	TRY(refuse_ioctls(ctx, 0xff00, 16, LOW32, not_pidfds, COUNT(not_pidfds)));
 	/* All of btrfs (snapshots, subvolumes, send, search), 0 to 63, but reading the label and cloning ranges
 	 * between open files. */
-	TRY(refuse_ioctls(ctx, 0x9400, 64, 0xffff, btrfs_spared, COUNT(btrfs_spared)));
-	/* Like F_SETOWN: see refuse_fcntl(). */
-	if (!spec->signals_scoped) {
-		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, 0x8901)); /* FIOSETOWN */
-		TRY(eq32(ctx, EPERM, __NR_ioctl, 1, 0x8902)); /* SIOCSPGRP */
-	}
-	return 0;
+	return refuse_ioctls(ctx, 0x9400, 64, 0xffff, btrfs_spared, COUNT(btrfs_spared));
 }
 
-/* Leases; and a descriptor's owner is sent a signal of the caller's choice, SIGKILL too. */
+/* Leases; and a descriptor's owner (F_SETOWN, FIOSETOWN, any thread's id) is sent a signal of the caller's choice. */
 static int refuse_fcntl(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
 	/* Who breaks a lease waits for its holder, 45 s by default: with a lease on each of a few dozen files
@@ -121,15 +115,8 @@ static int refuse_fcntl(scmp_filter_ctx ctx, const struct filter_spec *spec)
 		TRY(eq32(ctx, EAGAIN, __NR_fcntl, 1, F_SETLEASE));
 		TRY(eq32(ctx, EAGAIN, __NR_fcntl, 1, SET_DELEGATION));
 	}
-	if (spec->signals_scoped)
-		return 0;
-	TRY(eq32(ctx, EPERM, __NR_fcntl, 1, F_SETOWN_EX));
-	TRY(filter_rule2(ctx, ERR(EPERM), __NR_fcntl, 1, LOW32, F_SETOWN, 2, LOW32, (uint32_t)spec->supervisor));
-	TRY(filter_rule2(ctx, ERR(EPERM), __NR_fcntl, 1, LOW32, F_SETOWN, 2, LOW32,
-			 (uint32_t)-spec->supervisor));
-	for (size_t i = 0; i < FILTER_MAX_PROTECTED && spec->protected[i]; i++)
-		TRY(filter_rule2(ctx, ERR(EPERM), __NR_fcntl, 1, LOW32, F_SETOWN, 2, LOW32,
-				 (uint32_t)spec->protected[i]));
+	if (!spec->signals_scoped)
+		TRY(filter_rules_on_signals(ctx, ERR(EPERM), __NR_fcntl, 2, F_SETSIG));
 	return 0;
 }
 
@@ -348,7 +335,7 @@ static const struct {
 	{__NR_fanotify_init, permit_fanotify, FILTER_PERMITS},
 	{__NR_setpriority, permit_setpriority, FILTER_PERMITS},
 	{__NR_socket, refuse_socket, FILTER_MISC},
-	{__NR_fcntl, refuse_fcntl, FILTER_TASKS},
+	{__NR_fcntl, refuse_fcntl, FILTER_MISC},
 	{__NR_prctl, refuse_prctl, FILTER_MISC},
 	{__NR_seccomp, refuse_seccomp, FILTER_MISC},
 	{__NR_socketpair, refuse_socketpair, FILTER_MISC},

@@ -5,11 +5,14 @@
  * its listener over with it.
  */
 #include "core/launch/filter_parts.h"
+#include "core/notify/camp.h"
 #include "core/sys.h"
 #include "policy/syscall_numbers.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
 
+#define LOW32 0xffffffffU
 #define TMPFILE_BIT 020000000U /* __O_TMPFILE without O_DIRECTORY */
 
 /* O_PATH makes the kernel ignore all that asks for more; such an open needs nothing, unless it is a
@@ -69,25 +72,39 @@ static bool pid_covered(const struct filter_spec *spec, int nr)
 	return false;
 }
 
-/* Signals are not trapped: kill is never interrupted natively, and the death of one child would
- * interrupt the kill of the next one (EINTR, before RECV). Without a scope the filter keeps them from our
- * tasks by their numbers. Two ways around the numbers are trapped: by a thread's id alone, and by a
- * descriptor, if it can be had without us. */
+static bool sends_signal(int nr)
+{
+	return nr == __NR_kill || nr == __NR_tkill || nr == __NR_rt_sigqueueinfo || nr == __NR_pidfd_send_signal;
+}
+
+int filter_rules_on_signals(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned arg, uint32_t cmd)
+{
+	const struct {
+		uint32_t mask, value;
+	} harmful[] = {
+		{~3U, SIGILL}, /* ILL, TRAP, ABRT, BUS */
+		{~1U, SIGFPE}, /* FPE, KILL */
+		{~1U, 32},     /* the C library's own, which it takes out of every mask */
+		{LOW32, SIGSEGV}, {LOW32, SIGSTOP}, {LOW32, SIGSYS}, {LOW32, (uint32_t)camp_signal()},
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(harmful) / sizeof(harmful[0]) && r == 0; i++)
+		r = cmd ? filter_rule2(ctx, action, nr, arg, harmful[i].mask, harmful[i].value, arg - 1, LOW32, cmd)
+			: filter_rule1(ctx, action, nr, arg, harmful[i].mask, harmful[i].value);
+	return r;
+}
+
+/* kill is never interrupted natively, and if it were trapped the death of one child would interrupt the kill of
+ * the next one (EINTR, before RECV). So what the filter knows by a number it refuses itself (tgkill and its like
+ * need the process's own number), and only signals that could harm us are trapped, without a scope: any
+ * thread's id does for the process, and those of our threads are in no filter. A kill by KILL waits for the death
+ * (task_calls.c), so that it interrupts no other. */
 bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *call)
 {
-	if (!spec->supervise || pid_covered(spec, call->nr))
+	if (!spec->supervise || pid_covered(spec, call->nr) || sends_signal(call->nr))
 		return false;
-	switch (call->nr) {
-	case __NR_kill:
-	case __NR_tgkill:
-	case __NR_rt_sigqueueinfo:
-	case __NR_rt_tgsigqueueinfo:
-	case __NR_pidfd_open:
-		return false;
-	case __NR_pidfd_send_signal:
-		return spec->plan->opens != TRAP_OPENS_ALL;
-	}
-	return true;
+	return call->nr != __NR_tgkill && call->nr != __NR_rt_tgsigqueueinfo && call->nr != __NR_pidfd_open;
 }
 
 /* Where no domain bounds them, refused outright (filter_rules.c): descriptors that name tasks can be
@@ -101,6 +118,8 @@ bool filter_refuses_task_call(const struct filter_spec *spec, const struct call_
 
 static int add_pid(scmp_filter_ctx ctx, const struct filter_spec *spec, const struct call_desc *call)
 {
+	if (sends_signal(call->nr) && !pid_covered(spec, call->nr))
+		return filter_rules_on_signals(ctx, SCMP_ACT_NOTIFY, call->nr, 1, 0);
 	if (!filter_traps_pid(spec, call) || filter_refuses_task_call(spec, call))
 		return 0;
 	if (!call->pid)

@@ -12,9 +12,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <limits.h>
 #include <linux/ioprio.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+
+#define DEATH_TIMEOUT_MS 10 /* a process with much memory takes longer */
 
 int pass_prepare(struct request *q)
 {
@@ -98,15 +102,15 @@ int confine_prepare(struct request *q)
 	return 1;
 }
 
-/* The task behind a descriptor, by the kernel's word; 0 if it is none. */
-static pid_t pid_of_fd(const struct request *q, int fd)
+/* The task behind our descriptor FD, by the kernel's word; 0: it names none, -1: it is gone. */
+static pid_t pid_of_fd(int fd)
 {
 	char path[64], text[1024];
 	_cleanup_close_ int info = -EBADF;
 	const char *line;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", q->tid, fd);
+	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", fd);
 	info = open(path, O_RDONLY | O_CLOEXEC);
 	if (info < 0)
 		return 0;
@@ -128,32 +132,82 @@ static bool names_one_task(const struct request *q)
 	return true;
 }
 
+static int refuse_task(struct request *q)
+{
+	q->verdict = (struct verdict){.action = ACTION_DENY, .err = EPERM};
+	atomic_fetch_add_explicit(&q->sup->refused, 1, memory_order_relaxed);
+	return -EPERM;
+}
+
+/* Send SIG, and where it kills let the caller have its child's death before this call ends: a signal that comes later
+ * would interrupt the next kill before we have that (see filter_traps.c). */
+static long send_and_await(int pidfd, int sig, unsigned flags)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	long r = CALL(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, flags));
+
+	if (r == 0 && sig == SIGKILL)
+		poll(&p, 1, DEATH_TIMEOUT_MS);
+	return r;
+}
+
+/* PID is of the tree. Whoever has other rights than we kills by itself. */
+static int kill_task(struct request *q, pid_t pid)
+{
+	struct supervisor *sup = q->sup;
+	_cleanup_close_ int pidfd = -EBADF;
+
+	if (q->call->nr != SYS_kill || (int)q->args[1] != SIGKILL ||
+	    atomic_load_explicit(&sup->ids_changed, memory_order_acquire) ||
+	    atomic_load_explicit(&sup->some_confined, memory_order_acquire))
+		return pass_prepare(q);
+	pidfd = sys_pidfd_open(pid, 0);
+	if (pidfd < 0 || !launch_in_tree(sup->warden, pid)) /* a thread, a group, or gone since */
+		return pass_prepare(q);
+	if (!reply_still_valid(q))
+		return -ESRCH;
+	reply_result(q, send_and_await(pidfd, SIGKILL, 0));
+	return 1;
+}
+
+/* A descriptor of a foreign task can be had (SO_PEERPIDFD, a directory of /proc) and be put in the place of this one
+ * once it was looked at: so the signal is sent here, through the one that was looked at. */
+static int pidfd_signal(struct request *q)
+{
+	pid_t pid;
+	int r = task_get_fd(q->tid, (int)(uint32_t)q->args[0]);
+
+	if (r < 0)
+		return -EBADF;
+	q->fd = r;
+	pid = pid_of_fd(q->fd);
+	if (pid <= 0)
+		return pid ? -ESRCH : -EBADF;
+	if (!launch_in_tree(q->sup->warden, pid) || q->acts_as_target)
+		return refuse_task(q);
+	if (!reply_still_valid(q))
+		return -ESRCH;
+	reply_result(q, send_and_await(q->fd, (int)q->args[1], (unsigned)q->args[3]));
+	return 1;
+}
+
 int pid_prepare(struct request *q)
 {
 	int pid;
 
+	if (q->call->nr == SYS_pidfd_send_signal)
+		return pidfd_signal(q);
 	if (!names_one_task(q))
 		return -EPERM;
-	/* What a descriptor means may change between here and the call: so only descriptors of tasks of
-	 * the tree pass, and others can be had only by pidfd_open, which is judged as well. */
-	if (q->call->fd)
-		pid = pid_of_fd(q, (int)(uint32_t)request_arg(q, q->call->fd));
-	else
-		pid = (int)(uint32_t)request_arg(q, q->call->pid);
-	if (q->call->fd && pid == 0)
-		return -EBADF;
-	/* A group: the supervisor shares the command's own. Only groups of the tree's making pass. */
-	if (pid < -1)
-		pid = -pid;
+	pid = (int)(uint32_t)request_arg(q, q->call->pid);
 	if (pid == -1)
 		return -EPERM;
 	if (pid == 0 || pid == q->tid)
 		return pass_prepare(q);
-	if (launch_in_tree(q->sup->warden, pid))
+	/* A group: the supervisor shares the command's own. Only groups of the tree's making pass. */
+	if (pid < 0 && pid != INT_MIN && launch_in_tree(q->sup->warden, -pid))
 		return pass_prepare(q);
-	if (kill(pid, 0) < 0 && errno == ESRCH)
-		return -ESRCH;
-	q->verdict = (struct verdict){.action = ACTION_DENY, .err = EPERM};
-	atomic_fetch_add_explicit(&q->sup->refused, 1, memory_order_relaxed);
-	return -EPERM;
+	if (launch_in_tree(q->sup->warden, pid))
+		return kill_task(q, pid);
+	return pid == INT_MIN || (kill(pid, 0) < 0 && errno == ESRCH) ? -ESRCH : refuse_task(q);
 }

@@ -4,12 +4,16 @@
  */
 #include "tests/integration/attack/attack.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <linux/kcmp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -118,6 +122,139 @@ static enum outcome signals(void)
 		}
 	}
 	return held("refused");
+}
+
+/* Any thread's id stands for its process; these are the other threads' of a victim. */
+static unsigned threads_of(pid_t pid, pid_t *tids, unsigned max)
+{
+	char path[32];
+	struct dirent *e;
+	unsigned n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	while (d && n < max && (e = readdir(d)))
+		if (isdigit((unsigned char)*e->d_name) && atoi(e->d_name) != pid)
+			tids[n++] = atoi(e->d_name);
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static bool stands_still(pid_t pid)
+{
+	char path[32], text[256] = "";
+	const char *end;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true; /* gone */
+	(void)!read(fd, text, sizeof(text) - 1);
+	close(fd);
+	end = strrchr(text, ')');
+	return !end || end[2] == 'T' || end[2] == 'Z';
+}
+
+/* Every signal, by each thread of each victim: those that end or stop a process first. */
+static enum outcome signal_threads(void (*send)(pid_t pid, pid_t tid, int sig))
+{
+	static const int first[] = {SIGSTOP, SIGKILL, SIGSEGV, SIGABRT};
+	unsigned n_threads = 0;
+
+	for (int s = 1; s < 65; s++)
+		signal(s, SIG_IGN);
+	EACH_VICTIM(pid) {
+		pid_t tids[64];
+		unsigned n = threads_of(pid, tids, ARRAY_SIZE(tids));
+
+		n_threads += n;
+		for (unsigned i = 0; i < n; i++)
+			for (int s = -(int)ARRAY_SIZE(first); s < 65; s++) {
+				send(pid, tids[i], s < 0 ? first[-s - 1] : s);
+				if (s < 0)
+					usleep(20000);
+				if (stands_still(pid))
+					return escaped("%d by its thread %d", pid, tids[i]);
+			}
+	}
+	/* And who serves us still does. */
+	if (access("ok/plain0", R_OK) < 0 || close(open("ok/new", O_CREAT | O_WRONLY, 0644)) < 0)
+		return escaped("calls fail now");
+	return n_threads ? held("not reached") : cannot("no threads");
+}
+
+static void send_by_kill(pid_t pid, pid_t tid, int sig)
+{
+	kill(tid, sig);
+	syscall(SYS_tkill, tid, sig);
+	syscall(SYS_tgkill, pid, tid, sig);
+}
+
+static void send_by_queue(pid_t pid, pid_t tid, int sig)
+{
+	siginfo_t info = {.si_code = SI_QUEUE};
+
+	syscall(SYS_rt_sigqueueinfo, tid, sig, &info);
+	syscall(SYS_rt_tgsigqueueinfo, pid, tid, sig, &info);
+}
+
+static void send_by_descriptor(pid_t pid, pid_t tid, int sig)
+{
+	char path[32];
+	int fds[3];
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	fds[0] = pidfd_open(tid, 0);
+	fds[1] = pidfd_open(tid, O_EXCL); /* PIDFD_THREAD */
+	fds[2] = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		pidfd_send_signal(fds[i], sig, NULL, 0);
+		close(fds[i]);
+	}
+}
+
+static void send_by_owner(pid_t pid, pid_t tid, int sig)
+{
+	struct f_owner_ex ex = {F_OWNER_TID, tid};
+	int fds[2];
+
+	(void)pid;
+	for (int way = 0; way < 4 && pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0; way++) {
+		if (way == 0)
+			fcntl(fds[0], F_SETOWN, tid);
+		else if (way == 1)
+			fcntl(fds[0], F_SETOWN_EX, &ex);
+		else
+			ioctl(fds[0], way == 2 ? FIOSETOWN : SIOCSPGRP, &tid);
+		fcntl(fds[0], F_SETSIG, sig);
+		fcntl(fds[0], F_SETFL, O_ASYNC | O_NONBLOCK);
+		(void)!write(fds[1], "x", 1);
+		close(fds[0]);
+		close(fds[1]);
+	}
+}
+
+static enum outcome threads_by_kill(void)
+{
+	return signal_threads(send_by_kill);
+}
+
+static enum outcome threads_by_queue(void)
+{
+	return signal_threads(send_by_queue);
+}
+
+static enum outcome threads_by_descriptor(void)
+{
+	return signal_threads(send_by_descriptor);
+}
+
+static enum outcome threads_by_owner(void)
+{
+	return signal_threads(send_by_owner);
 }
 
 /* Limits of another process: CPU 0 kills it, NOFILE 0 starves it. */
@@ -252,6 +389,10 @@ const struct attack attacks[] = {
 	{"limits", limits},
 	{"scheduling", scheduling},
 	{"signals", signals},
+	{"threads_by_kill", threads_by_kill},
+	{"threads_by_queue", threads_by_queue},
+	{"threads_by_descriptor", threads_by_descriptor},
+	{"threads_by_owner", threads_by_owner},
 	{"group_signals", group_signals},
 	{"stubborn_tree", stubborn_tree},
 	{NULL, NULL},

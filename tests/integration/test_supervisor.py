@@ -14,7 +14,14 @@ import time
 from harness import SLUICE, add_cases, case
 from test_attacks import CANNOT, ESCAPED, HELD, HOLE, Attack
 
-SUPERVISOR_ATTACKS = ("memory", "tracing", "descriptors", "limits", "scheduling", "signals", "group_signals")
+SUPERVISOR_ATTACKS = ("memory", "tracing", "descriptors", "limits", "scheduling", "signals", "group_signals",
+                      "threads_by_kill", "threads_by_queue", "threads_by_descriptor", "threads_by_owner")
+# What stands in the supervisor's place in a control.
+SLEEPER = """
+import threading, time
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+time.sleep(60)
+"""
 
 
 # An opener that meets the FIFO waits, as it would natively, and is killed. Prints how often that was.
@@ -100,7 +107,8 @@ class Supervisor(Attack):
     def attack_supervisor(self, name):
         program = self.program("attack_supervisor")
         self.lay_out()
-        sleeper = subprocess.Popen(["sleep", "60"], env=self.environment())
+        sleeper = subprocess.Popen(["/usr/bin/python3", "-c", SLEEPER], env=self.environment())
+        self.wait_for("its thread", lambda: len(os.listdir("/proc/%d/task" % sleeper.pid)) > 1)
         self.put("ok/pids", str(sleeper.pid))
         control = self.native(program, name, self.dir, env={"ATTACK_CONTROL": "1"})
         sleeper.kill()
@@ -317,6 +325,20 @@ for more in os.O_NOFOLLOW, 0, os.O_NOFOLLOW | os.O_NONBLOCK:
         self.assertEqual((0, "", ""), (process.returncode, out, err))
         self.assertGreater(stalls, 5, "the swap was hardly ever met")
         self.assertLessEqual(workers, 4, "more than a run begins with: some hang in an open")
+
+    @case
+    def kills_in_a_row_are_not_interrupted(self):
+        """By the death of who was killed before: a shell handles that."""
+        script = """
+            i=0; while [ $i -lt 100 ]; do
+                sleep 60 & a=$!; sleep 60 & b=$!; sleep 60 & c=$!
+                kill -9 $a $b $c; wait $a $b $c; i=$((i+1))
+            done
+        """
+        self.lay_out()
+        result = self.sluice("dash", "-c", script, policy=HOLE)
+        self.assert_status(result, 0)
+        self.assertNotIn("Interrupted", result.err)
 
     @case
     def targets_killed_while_waiting_leave_nothing_behind(self):
