@@ -142,9 +142,17 @@ static void stop_like(struct launch *l, int sig)
 	on_continued(l);
 }
 
+static bool stops_jobs(int sig)
+{
+	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
 static void on_status(struct launch *l, int wstatus)
 {
 	if (WIFSTOPPED(wstatus)) {
+		/* No other signal stops a process that nobody traces, and others would end us. */
+		if (!stops_jobs(WSTOPSIG(wstatus)))
+			return;
 		l->target_stopped = true;
 		stop_like(l, WSTOPSIG(wstatus));
 	} else if (WIFCONTINUED(wstatus)) {

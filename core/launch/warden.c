@@ -22,6 +22,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/signalfd.h>
 
 #define END_TIMEOUT_MS 10000 /* what can't be killed in that time hangs in the kernel */
@@ -45,10 +46,20 @@ static void tell(enum leash_kind kind, pid_t pid, int value)
 	packet_send(FD_LEASH, &m, sizeof(m), -1); /* a dead supervisor is found out by poll */
 }
 
+/* Who asks to be traced by its parent (PTRACE_TRACEME) asks us, if that is who we are to it: it stands still at
+ * each signal until we say what becomes of it. Nobody traces it then: it goes on as if it had not asked. */
+static bool let_go(pid_t pid, int sig)
+{
+	/* The trap that an exec brings is for a tracer only. */
+	return ptrace(PTRACE_DETACH, pid, NULL, (void *)(intptr_t)(sig == SIGTRAP ? 0 : sig)) == 0;
+}
+
 static void on_reaped(void *ctx, pid_t pid, int wstatus)
 {
 	struct warden *w = ctx;
 
+	if (WIFSTOPPED(wstatus) && let_go(pid, WSTOPSIG(wstatus)))
+		return;
 	if (pid != w->target)
 		return;
 	tell(LEASH_STATUS, pid, wstatus);

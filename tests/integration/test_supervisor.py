@@ -59,6 +59,45 @@ sys.stdin.readline()
 """
 
 
+# Asks the warden, its parent, to trace it, in each of its threads and in an orphan, and meets signals and an exec.
+TRACE_ME = """
+import ctypes, os, signal, sys, threading
+libc = ctypes.CDLL(None)
+def ask(): assert libc.ptrace(0, 0, 0, 0) == 0
+if len(sys.argv) > 1:
+    print("executed", flush=True)
+    sys.exit(7)
+signal.signal(signal.SIGUSR1, lambda *_: print("handled", flush=True))
+r, w = os.pipe()
+if os.fork() == 0:
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent: pass
+        ask()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.write(w, b"x")
+        os._exit(0)
+    os._exit(0)
+os.wait()
+os.read(r, 1)
+def in_thread():
+    ask()
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+t = threading.Thread(target=in_thread)
+t.start()
+t.join()
+ask()
+for sig in signal.SIGUSR1, signal.SIGSTOP, signal.SIGWINCH:
+    if sig == signal.SIGSTOP and os.fork() == 0:
+        stopped = lambda: open("/proc/%d/stat" % os.getppid()).read().rpartition(")")[2].split()[0] in "Tt"
+        while not stopped(): pass
+        os.kill(os.getppid(), signal.SIGCONT)
+        os._exit(0)
+    os.kill(os.getpid(), sig)
+os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+"""
+
+
 def exe_of(pid):
     with contextlib.suppress(OSError):
         return os.readlink("/proc/%d/exe" % pid)
@@ -279,6 +318,27 @@ for more in os.O_NOFOLLOW, 0, os.O_NOFOLLOW | os.O_NONBLOCK:
         self.assert_status(result, 3)
         self.assertTrue(os.path.exists(ready))
         self.assertEqual([], [p for p in self.marked() if exe_of(p) == program])
+
+    # Tracing ------------------------------------------------------------------------------------
+
+    @case
+    def who_asks_to_be_traced_goes_on(self):
+        """Without a supervisor that ends or stops of the same signal, be it a job of its own or not."""
+        script = self.put("traced.py", TRACE_ME)
+        argv = self.sluice_argv("/usr/bin/python3", script, policy="{base}\nallow all {dir}\n")
+        for own_job in (False, True):
+            process = subprocess.Popen(argv, env=self.environment(), cwd=self.dir, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                       process_group=0 if own_job else None)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            if own_job:  # SIGSTOP stops the job, and whoever waits for it may continue it
+                end = time.monotonic() + 20
+                while process.poll() is None and time.monotonic() < end:
+                    os.kill(process.pid, signal.SIGCONT)
+                    time.sleep(0.05)
+            out, err = process.communicate(timeout=20)
+            self.assertEqual((7, "handled\n" * 3 + "executed\n"), (process.returncode, out), err)
 
     # Waiting ------------------------------------------------------------------------------------
 
