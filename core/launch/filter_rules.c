@@ -281,11 +281,17 @@ static int refuse_prlimit(scmp_filter_ctx ctx, const struct filter_spec *spec)
 	return 0;
 }
 
-/* Permission events would let the target hold up every open of a file system, the supervisor's too. */
+/* Permission events would let the target hold up every open of a file system, the supervisor's too. Events that come
+ * with a descriptor of the file, or of who opened it, would hand over what may not be opened: so they must say by a
+ * handle which file it was, as for who has no privilege anyway. */
 static int permit_fanotify(scmp_filter_ctx ctx, const struct filter_spec *spec)
 {
+	const uint32_t never = 0x4 | 0x8 | 0x80; /* FAN_CLASS_CONTENT, _PRE_CONTENT, FAN_REPORT_PIDFD */
+	const uint32_t fid = 0x200, dir_fid = 0x400;
+
 	(void)spec;
-	return permit_without(ctx, __NR_fanotify_init, 0, 0x4 | 0x8); /* FAN_CLASS_CONTENT, _PRE_CONTENT */
+	TRY(filter_rule1(ctx, SCMP_ACT_ALLOW, __NR_fanotify_init, 0, never | fid, fid));
+	return filter_rule1(ctx, SCMP_ACT_ALLOW, __NR_fanotify_init, 0, never | dir_fid, dir_fid);
 }
 
 /* By group or user these reach the supervisor, which shares the target's process group and user. */

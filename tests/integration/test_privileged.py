@@ -52,6 +52,25 @@ c = socket.socket(socket.AF_UNIX); c.connect("by-root"); print("root", told(serv
 os.mkdir("new"); print(os.stat("new").st_uid, os.stat("new").st_gid)
 os.rmdir("new"); os.unlink("by-root"); os.unlink("listens")
 """
+# The kernel tells who watches a file of each open, also of an exec that fails, with a descriptor of it.
+WATCH = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+flags, secret = int(sys.argv[1], 0), sys.argv[2]
+group = libc.fanotify_init(flags | 2, os.O_RDONLY)
+if group < 0:
+    sys.exit("init: " + os.strerror(ctypes.get_errno()))
+if libc.fanotify_mark(group, 1, ctypes.c_uint64(0x20), -100, secret.encode()) != 0:
+    sys.exit("mark: " + os.strerror(ctypes.get_errno()))
+pid = os.fork()
+if pid == 0:
+    try: os.execv(secret, ["x"])
+    finally: os._exit(0)
+os.waitpid(pid, 0)
+fd = struct.unpack_from("=IBBHQii", os.read(group, 4096))[5]
+print("told of an open")
+if fd >= 0: print(os.pread(fd, 100, 0))
+"""
 PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../profiles")
 POLICY = "{base}\nallow all {dir}\ndeny read **/.env\n"
 
@@ -127,6 +146,19 @@ class Privileged(SluiceCase):
             for network in ("", "allow connect *:*\n"):
                 r = self.sluice(*argv, policy=POLICY + network)
                 self.assertEqual(native.out, r.out, r)
+
+    @case
+    def a_watched_file_is_not_handed_over(self):
+        """Events name files by a handle, or there are none."""
+        secret = self.put(".env", "SECRET\n", 0o755)
+        classic, fid = "0", "0x200"
+        argv = ["/usr/bin/python3", "-c", WATCH]
+        if "SECRET" not in self.native(*argv, classic, secret).out:
+            self.skip("no fanotify here")
+        self.assertIn("told", self.sluice(*argv, fid, secret, policy=POLICY).out)
+        r = self.sluice(*argv, classic, secret, policy=POLICY)
+        self.assertNotIn("SECRET", r.out, r)
+        self.assertIn("init: Operation not permitted", r.err)
 
     @case
     def capabilities_lost_by_securebits_are_not_lent(self):
