@@ -311,6 +311,26 @@ class Build(SluiceCase):
         self.assertEqual("b'through'\nb'own'\n", r.out, r)
 
     @case
+    def the_command_is_first_to_be_killed_for_memory(self):
+        script = "cd /proc/self; echo 200 >oom_score_adj; echo 0 >oom_score_adj; cat oom_score_adj"
+        self.assertEqual("0\n", self.native("sh", "-c", script).out, "the control")
+        self.assertGreaterEqual(int(self.shell(script).out), 100)
+
+    @case
+    def queues_of_other_programs_are_out_of_reach(self):
+        # mq_open (O_RDWR | O_CREAT | O_NONBLOCK), mq_timedsend, mq_timedreceive, mq_unlink
+        begin = ("import ctypes\nc, b = ctypes.CDLL(None).syscall, ctypes.create_string_buffer(8192)\nname = %r\n"
+                 "q = c(240, name, 0o4102, 0o600, None)\n" % ("sluice-test%d" % os.getpid()).encode())
+        put = ["/usr/bin/python3", "-c", begin + "c(242, q, b'SECRET', 6, 0, None)"]
+        take = ["/usr/bin/python3", "-c", begin + "c(243, q, b, 8192, None, None)\nprint(b.value, c(241, name))"]
+        self.native(*put)
+        if self.native(*take).out != "b'SECRET' 0\n":
+            self.skip("no queues here")
+        self.native(*put)
+        self.assertEqual("b'' -1\n", self.sluice(*take, policy="build").out)
+        self.assertEqual("b'SECRET' 0\n", self.native(*take).out)
+
+    @case
     def the_terminal_of_the_run_is_the_commands(self):
         master, slave = pty.openpty()
         argv = self.sluice_argv("sh", "-c", "t=$(tty); echo by name >$t; echo by tty >/dev/tty; stty -a | head -c 5",
