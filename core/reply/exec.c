@@ -25,8 +25,11 @@ int exec_prepare(struct request *q)
 {
 	bool at = q->call->nr == SYS_execveat;
 	uint32_t flags = at ? (uint32_t)q->args[4] : 0;
-	int r = request_copy_path(q, 0, q->call->path, request_dirfd(q, q->call->dirfd));
+	int r;
 
+	if (q->rules->plan->exec_checked)
+		exec_check_forget(q->tid);
+	r = request_copy_path(q, 0, q->call->path, request_dirfd(q, q->call->dirfd));
 	if (r < 0)
 		return r;
 	if (!(flags & (AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) && request_cached(q, OP_EXEC)) {

@@ -139,6 +139,20 @@ class Exec(SluiceCase):
         self.assertEqual(["126", "ran", "40"], r.out.split(), r)
 
     @case
+    def a_yes_is_for_one_exec_even_if_that_fails(self):
+        """The next one is of a script, whose interpreter nobody was asked about."""
+        policy = CHECKED.replace("deny exec", "ask exec")
+        script = "import os\ntry: os.execv('bin/f', ['f', 'x' * 300000])\nexcept OSError: print('failed', flush=True)\n"
+        self.lay_out()
+        self.put("../prompt", "#!/bin/sh\ncat >/dev/null\necho '{\"answer\":\"yes\"}'\n", 0o755)
+        options = ["--prompt", "exec:%s" % os.path.join(self.root, "prompt")]
+        argv = ["/usr/bin/python3", "-c"]
+        r = self.sluice(*argv, "import os; os.execv('bin/f', ['f'])", policy=policy, options=options)
+        self.assert_status(r, RAN_F)
+        r = self.sluice(*argv, script + "os.execv('script', ['f'])", policy=policy, options=options)
+        self.assertEqual(("failed\n", -9), (r.out, r.status), r)
+
+    @case
     def asking_about_exec_needs_checked_holes(self):
         self.lay_out()
         r = self.sluice("true", policy=STRICT.replace("deny exec", "ask exec"))
