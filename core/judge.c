@@ -206,6 +206,8 @@ static bool baseline_holds(const struct request *q, bool unseen)
 
 		if (at->unnamed)
 			continue; /* pipes, sockets, memfds: Landlock lets the kernel have them */
+		if (exists && terminal_is_master(&at->st))
+			return false; /* the terminal that it makes is to be known as the tree's */
 		if (need->op == OP_CREATE || need->op == OP_DELETE) {
 			if (!parent_in_baseline(plan, at, rights))
 				return false;

@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 #include "core/reply/block.h"
 #include "core/reply/reply.h"
+#include "core/reply/terminal.h"
 
 #include <stdio.h>
 #include <sys/sysmacros.h>
@@ -194,6 +195,16 @@ static int open_own_terminal(const struct request *q)
 	return fd < 0 ? -ENXIO : fd;
 }
 
+/* What makes terminals has given one. Where another name leads to another /dev/pts, its numbers are not ours. */
+static void note_terminal(const struct request *q, int fd)
+{
+	const struct resolved *at = &q->at[0];
+
+	if (fd >= 0 && at->obj >= 0 && terminal_is_master(&at->st) &&
+	    (strcmp(at->name, "/dev/ptmx") == 0 || strcmp(at->name, "/dev/pts/ptmx") == 0))
+		terminal_made(fd);
+}
+
 void open_perform(struct request *q)
 {
 	int fd = STALE;
@@ -248,5 +259,6 @@ void open_perform(struct request *q)
 			break;
 		}
 	}
+	note_terminal(q, fd);
 	finish(q, fd == STALE ? -EACCES : fd);
 }

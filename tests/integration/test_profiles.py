@@ -11,6 +11,26 @@ import time
 
 from harness import SluiceCase, add_cases, case
 
+TERMINALS = """
+import os
+def attempt(name):
+    try:
+        os.write(os.open(name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK), b"injected")
+        return "opened"
+    except PermissionError:
+        return "refused"
+m, s = os.openpty()
+name = os.ttyname(s)
+print(name, attempt(name), flush=True)
+os.closerange(3, 100)
+print(*map(attempt, input().split()), flush=True)
+os.closerange(3, 100)
+again = input()
+m, s = os.openpty()
+while os.ttyname(s) != again: m, s = os.openpty()
+print(attempt(again))
+"""
+
 # Each changes what git runs or reads later, outside of the sandbox. "R" stands for the repository.
 PLANTS = {
     "a_hook": "printf 'touch ran' >.git/hooks/pre-commit && chmod +x .git/hooks/pre-commit",
@@ -299,6 +319,34 @@ class Build(SluiceCase):
         self.assertNotIn("opened", r.out, r)
         self.assertNotIn("typed", r.out, r)
         self.assertNotIn(b"injected", self.came_out(master))
+
+    def attempts_on_terminals(self, policy=None):
+        """A terminal of the command's own; its number in another's hands, with other new ones; its own again."""
+        argv = ["/usr/bin/python3", "-c", TERMINALS]
+        process = self.start(self.sluice_argv(*argv, policy=policy) if policy else argv, stdin=subprocess.PIPE)
+        self.addCleanup(self.kill_session, process)
+        name, own = process.stdout.readline().split()
+        others = []
+        while name not in [os.ttyname(s) for _, s in others] and len(others) < 50:
+            others.append(pty.openpty())
+        os.set_blocking(others[-1][0], False)
+        process.stdin.write(" ".join(os.ttyname(s) for _, s in others) + "\n")
+        process.stdin.flush()
+        seen = set(process.stdout.readline().split())
+        came = self.came_out(others[-1][0])
+        for fd in sum(others, ()):
+            os.close(fd)
+        out, err = process.communicate(name + "\n", timeout=20)
+        self.assertLess(len(others), 50, "nobody else got the number")
+        return own, seen, came, out.strip(), err
+
+    @case
+    def terminals_opened_later_are_out_of_reach(self):
+        native = self.attempts_on_terminals()
+        self.assertEqual(("opened", {"opened"}, b"injected", "opened"), native[:4], "the control")
+        for policy in ("build", "include build\nreport none\n"):
+            seen = self.attempts_on_terminals(policy)
+            self.assertEqual(("opened", {"refused"}, b"", "opened"), seen[:4], seen[4])
 
     @case
     def a_terminal_that_the_command_makes_is_its_own(self):
