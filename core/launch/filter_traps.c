@@ -83,12 +83,15 @@ int filter_rules_on_signals(scmp_filter_ctx ctx, uint32_t action, int nr, unsign
 		uint32_t mask, value;
 	} harmful[] = {
 		{~3U, SIGILL}, /* ILL, TRAP, ABRT, BUS */
-		{~1U, SIGFPE}, /* FPE, KILL */
+		{LOW32, SIGFPE},
 		{~1U, 32},     /* the C library's own, which it takes out of every mask */
 		{LOW32, SIGSEGV}, {LOW32, SIGSTOP}, {LOW32, SIGSYS}, {LOW32, (uint32_t)camp_signal()},
 	};
 	int r = 0;
 
+	if (nr != __NR_kill)
+		r = cmd ? filter_rule2(ctx, action, nr, arg, LOW32, SIGKILL, arg - 1, LOW32, cmd)
+			: filter_rule1(ctx, action, nr, arg, LOW32, SIGKILL);
 	for (size_t i = 0; i < sizeof(harmful) / sizeof(harmful[0]) && r == 0; i++)
 		r = cmd ? filter_rule2(ctx, action, nr, arg, harmful[i].mask, harmful[i].value, arg - 1, LOW32, cmd)
 			: filter_rule1(ctx, action, nr, arg, harmful[i].mask, harmful[i].value);
@@ -98,8 +101,8 @@ int filter_rules_on_signals(scmp_filter_ctx ctx, uint32_t action, int nr, unsign
 /* kill is never interrupted natively, and if it were trapped the death of one child would interrupt the kill of
  * the next one (EINTR, before RECV). So what the filter knows by a number it refuses itself (tgkill and its like
  * need the process's own number), and only signals that could harm us are trapped, without a scope: any
- * thread's id does for the process, and those of our threads are in no filter. A kill by KILL waits for the death
- * (task_calls.c), so that it interrupts no other. */
+ * thread's id does for the process, and those of our threads are in no filter. Not KILL by kill(2), which comes in
+ * rows: by a thread's id that ends the run, tree and all. */
 bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *call)
 {
 	if (!spec->supervise || pid_covered(spec, call->nr) || sends_signal(call->nr))

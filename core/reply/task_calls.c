@@ -14,11 +14,8 @@
 #include <stdlib.h>
 #include <limits.h>
 #include <linux/ioprio.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
-
-#define DEATH_TIMEOUT_MS 10 /* a process with much memory takes longer */
 
 int pass_prepare(struct request *q)
 {
@@ -139,37 +136,6 @@ static int refuse_task(struct request *q)
 	return -EPERM;
 }
 
-/* Send SIG, and where it kills let the caller have its child's death before this call ends: a signal that comes later
- * would interrupt the next kill before we have that (see filter_traps.c). */
-static long send_and_await(int pidfd, int sig, unsigned flags)
-{
-	struct pollfd p = {.fd = pidfd, .events = POLLIN};
-	long r = CALL(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, flags));
-
-	if (r == 0 && sig == SIGKILL)
-		poll(&p, 1, DEATH_TIMEOUT_MS);
-	return r;
-}
-
-/* PID is of the tree. Whoever has other rights than we kills by itself. */
-static int kill_task(struct request *q, pid_t pid)
-{
-	struct supervisor *sup = q->sup;
-	_cleanup_close_ int pidfd = -EBADF;
-
-	if (q->call->nr != SYS_kill || (int)q->args[1] != SIGKILL ||
-	    atomic_load_explicit(&sup->ids_changed, memory_order_acquire) ||
-	    atomic_load_explicit(&sup->some_confined, memory_order_acquire))
-		return pass_prepare(q);
-	pidfd = sys_pidfd_open(pid, 0);
-	if (pidfd < 0 || !launch_in_tree(sup->warden, pid)) /* a thread, a group, or gone since */
-		return pass_prepare(q);
-	if (!reply_still_valid(q))
-		return -ESRCH;
-	reply_result(q, send_and_await(pidfd, SIGKILL, 0));
-	return 1;
-}
-
 /* A descriptor of a foreign task can be had (SO_PEERPIDFD, a directory of /proc) and be put in the place of this one
  * once it was looked at: so the signal is sent here, through the one that was looked at. */
 static int pidfd_signal(struct request *q)
@@ -187,7 +153,7 @@ static int pidfd_signal(struct request *q)
 		return refuse_task(q);
 	if (!reply_still_valid(q))
 		return -ESRCH;
-	reply_result(q, send_and_await(q->fd, (int)q->args[1], (unsigned)q->args[3]));
+	reply_result(q, CALL(syscall(SYS_pidfd_send_signal, q->fd, (int)q->args[1], NULL, (unsigned)q->args[3])));
 	return 1;
 }
 
@@ -208,6 +174,6 @@ int pid_prepare(struct request *q)
 	if (pid < 0 && pid != INT_MIN && launch_in_tree(q->sup->warden, -pid))
 		return pass_prepare(q);
 	if (launch_in_tree(q->sup->warden, pid))
-		return kill_task(q, pid);
+		return pass_prepare(q);
 	return pid == INT_MIN || (kill(pid, 0) < 0 && errno == ESRCH) ? -ESRCH : refuse_task(q);
 }
