@@ -4,8 +4,8 @@
  * of its own, in a domain where directories and links can't be moved. A domain can't be left, so the thread ends with
  * the call.
  *
- * Without Landlock what was moved is looked at, and has to leave again if it is no file: back, or, if somebody has
- * taken the old name by then, to a new name beside it.
+ * Without Landlock, or before it knew of moves (5.19), what was moved is looked at, and has to leave again if it is no
+ * file: back, or, if somebody has taken the old name by then, to a new name beside it.
  */
 #include "core/reply/move_file.h"
 
@@ -25,7 +25,6 @@ struct move {
 	const struct resolved *from, *to;
 	unsigned flags;
 	int ruleset;
-	bool confined;
 	long result;
 };
 
@@ -38,8 +37,7 @@ static void *move_confined(void *arg)
 {
 	struct move *m = arg;
 
-	m->confined = landlock_enter(m->ruleset) == 0;
-	if (m->confined)
+	if (landlock_enter(m->ruleset) == 0)
 		m->result = move_now(m);
 	return NULL;
 }
@@ -52,25 +50,27 @@ static bool is_file(const struct resolved *at)
 	       !S_ISLNK(st.st_mode);
 }
 
-/* False: it can't be done so, and nothing was done. */
+/* False: the kernel can't do it so, and nothing was done. */
 static bool move_in_domain(struct move *m)
 {
 	const uint64_t denied = LL_MAKE_DIR | LL_MAKE_SYM;
-	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), ruleset = -EBADF;
+	_cleanup_close_ int root = -EBADF, ruleset = -EBADF;
 	pthread_t thread;
 
-	ruleset = root < 0 ? root : landlock_beneath(root, LL_REFER | denied, LL_REFER);
-	if (ruleset < 0)
+	if (landlock_abi() < 2)
 		return false;
+	m->result = -EXDEV; /* for want of a descriptor, a thread, a layer: who moves then copies */
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ruleset = root < 0 ? root : landlock_beneath(root, LL_REFER | denied, LL_REFER);
 	m->ruleset = ruleset;
 	/* It inherits this thread's credentials, filter and domain. */
-	if (pthread_create(&thread, NULL, move_confined, m))
-		return false;
+	if (ruleset < 0 || pthread_create(&thread, NULL, move_confined, m))
+		return true;
 	pthread_join(thread, NULL);
-	if (m->confined && m->result == -EACCES &&
+	if (m->result == -EACCES &&
 	    (!is_file(m->from) || ((m->flags & RENAME_EXCHANGE) && !is_file(m->to))))
 		m->result = -EXDEV;
-	return m->confined;
+	return true;
 }
 
 static bool leave(const struct move *m, int parent, const char *name, unsigned flags)

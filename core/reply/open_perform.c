@@ -260,5 +260,7 @@ void open_perform(struct request *q)
 		}
 	}
 	note_terminal(q, fd);
-	finish(q, fd == STALE ? -EACCES : fd);
+	if (fd == STALE || (fd == -EEXIST && !(q->open_flags & O_EXCL)))
+		fd = -EACCES;
+	finish(q, fd);
 }

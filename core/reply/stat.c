@@ -164,7 +164,11 @@ static void perform_xattr(struct request *q)
 		return;
 	}
 	object_link(q, link, sizeof(link));
-	n = get ? CALL(getxattr(link, q->extra, value, size)) : CALL(listxattr(link, value, size));
+	if (q->call->fd) /* its own descriptor: not with O_PATH */
+		n = get ? CALL(fgetxattr(q->at[0].obj, q->extra, value, size))
+			: CALL(flistxattr(q->at[0].obj, value, size));
+	else
+		n = get ? CALL(getxattr(link, q->extra, value, size)) : CALL(listxattr(link, value, size));
 	if (n <= 0 || size == 0)
 		reply_result(q, n);
 	else
@@ -256,17 +260,35 @@ static int decode(struct request *q, bool *ret_follow)
 	}
 }
 
+/* The target's own descriptor FD, not only what it leads to. */
+static int take_descriptor(struct request *q, int fd)
+{
+	int r = task_get_fd(q->tid, fd);
+
+	if (r < 0)
+		return r == -EBADF || r == -ESRCH ? r : -EACCES;
+	r = resolve_fd(r, &q->at[0]);
+	return r == 0 && !reply_still_valid(q) ? -ESRCH : r;
+}
+
 int stat_prepare(struct request *q)
 {
 	uint32_t flags = (uint32_t)request_arg(q, q->call->flags);
-	int dirfd = request_dirfd(q, q->call->fd ? q->call->fd : q->call->dirfd);
+	int dirfd = request_dirfd(q, q->call->dirfd);
 	bool follow;
 	int r = decode(q, &follow);
 
 	if (r < 0)
 		return r;
 	/* statx(fd, NULL, AT_EMPTY_PATH) and readlinkat(fd, "") are about the descriptor. */
-	if (q->call->fd || (request_arg(q, q->call->path) == 0 && (flags & AT_EMPTY_PATH) && q->call->flags)) {
+	if (q->call->fd) {
+		r = take_descriptor(q, (int)(uint32_t)request_arg(q, q->call->fd));
+		q->at[0].magic = false;
+		if (r == 0)
+			request_need(q, OP_STAT, 0);
+		return r;
+	}
+	if (request_arg(q, q->call->path) == 0 && (flags & AT_EMPTY_PATH) && q->call->flags) {
 		r = 0;
 		q->path[0].len = 0;
 	} else {
@@ -279,7 +301,7 @@ int stat_prepare(struct request *q)
 	/* Of a descriptor, not a name: nothing to be seen. */
 	if (q->path[0].len == 0 && q->rules->plan->seen_only[CALL_STAT])
 		return 1;
-	if (q->path[0].len == 0 && (q->call->fd || (q->call->flags && (flags & AT_EMPTY_PATH)) ||
+	if (q->path[0].len == 0 && ((q->call->flags && (flags & AT_EMPTY_PATH)) ||
 				    (q->call->nr == SYS_readlinkat && dirfd != AT_FDCWD))) {
 		r = request_resolve_fd(q, 0, dirfd);
 		q->at[0].magic = false;

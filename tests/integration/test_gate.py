@@ -69,11 +69,13 @@ class Gate(SluiceCase):
 
     @case
     def a_terminal_that_is_made_is_known_to_be_the_commands(self):
-        script = ("import os, fcntl, struct\nm = os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY)\n"
+        script = ("import os, fcntl, struct\nm = os.open('/dev/ptmx', os.O_RDWR | how)\n"
                   "fcntl.ioctl(m, 0x40045431, struct.pack('i', 0))\n"  # TIOCSPTLCK, TIOCGPTN
                   "n = struct.unpack('i', fcntl.ioctl(m, 0x80045430, b'1234'))[0]\n"
                   "os.write(os.open('/dev/pts/%d' % n, os.O_RDWR | os.O_NOCTTY), b'x')\nprint(os.read(m, 1))")
-        self.assertEqual("b'x'\n", self.with_gate("/usr/bin/python3", "-c", script).out)
+        for how in ("0", "os.O_NOCTTY"):
+            r = self.with_gate("/usr/bin/python3", "-c", script.replace("how", how))
+            self.assertEqual("b'x'\n", r.out, r)
 
     @case
     def every_open_gives_what_it_gives_without_the_gate(self):

@@ -82,7 +82,8 @@ for how in "path", "read":
     real = os.open("no/secret", os.O_RDONLY)
     print(how, "fstat", size_of(fd), "fstatfs", fstatfs(fd), "fgetxattr", tell(lambda: os.getxattr(real, "user.known")),
           "flistxattr", tell(lambda: os.listxattr(real)), end=" ")
-print("pipe", size_of(os.pipe()[0]))
+only = os.open("ok/plain", os.O_PATH)
+print("pipe", size_of(os.pipe()[0]), size_of(-100), size_of(999), tell(lambda: os.getxattr(only, "user.known")))
 """
 
 # The sizes that are told while a path in memory turns from one name to another.
@@ -197,12 +198,12 @@ class Invariants(SluiceCase):
         told = "fstat 7 fstatfs 0 fgetxattr b'yes' flistxattr ['user.known']"
         refused = "fstat EPERM fstatfs EPERM fgetxattr EPERM flistxattr EPERM"
         os.setxattr(os.path.join(self.dir, "no/secret"), "user.known", b"yes")
-        self.assertEqual("path %s read %s pipe 0\n" % (told, told), self.native(*argv).out)
+        self.assertEqual("path %s read %s pipe 0 EBADF EBADF EBADF\n" % (told, told), self.native(*argv).out)
         for policy in ("never stat {dir}/no/secret", "never stat **/secret"):
             r = self.sluice(*argv, policy="{base}\nallow all {dir}\n%s\n" % policy)
-            self.assertEqual("path %s read %s pipe 0\n" % (refused, refused), r.out, r)
+            self.assertEqual("path %s read %s pipe 0 EBADF EBADF EBADF\n" % (refused, refused), r.out, r)
         r = self.sluice(*argv, policy="{base}\nallow all {dir}\nnever stat **/other\n")
-        self.assertEqual("path %s read %s pipe 0\n" % (told, told), r.out, r)
+        self.assertEqual("path %s read %s pipe 0 EBADF EBADF EBADF\n" % (told, told), r.out, r)
 
     @case
     def a_path_that_turns_tells_nothing_of_what_may_not_be_looked_at(self):
