@@ -166,8 +166,8 @@ static enum outcome plant_by_exchanged_symlink(void)
 }
 
 /* Who lists a great directory keeps it locked; what is to change names in it queues up in the order it comes. */
-#define CROWD 8000
-#define STEP_US 250
+#define CROWD 3000
+#define STEP_US 100
 
 static pthread_barrier_t together;
 
