@@ -42,12 +42,13 @@ static void *move_confined(void *arg)
 	return NULL;
 }
 
-static bool is_file(const struct resolved *at)
+/* Is there something with that name that is no file? */
+static bool is_wrong(const struct resolved *at)
 {
 	struct stat st;
 
-	return fstatat(at->parent, at->last, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode) &&
-	       !S_ISLNK(st.st_mode);
+	return fstatat(at->parent, at->last, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode));
 }
 
 /* False: the kernel can't do it so, and nothing was done. */
@@ -67,15 +68,14 @@ static bool move_in_domain(struct move *m)
 	if (ruleset < 0 || pthread_create(&thread, NULL, move_confined, m))
 		return true;
 	pthread_join(thread, NULL);
-	if (m->result == -EACCES &&
-	    (!is_file(m->from) || ((m->flags & RENAME_EXCHANGE) && !is_file(m->to))))
+	if (m->result == -EACCES && (is_wrong(m->from) || ((m->flags & RENAME_EXCHANGE) && is_wrong(m->to))))
 		m->result = -EXDEV;
 	return true;
 }
 
 static bool leave(const struct move *m, int parent, const char *name, unsigned flags)
 {
-	return CALL(syscall(SYS_renameat2, m->to->parent, m->to->last, parent, name, flags)) == 0 || is_file(m->to);
+	return CALL(syscall(SYS_renameat2, m->to->parent, m->to->last, parent, name, flags)) == 0 || !is_wrong(m->to);
 }
 
 static void take_back(const struct move *m)
@@ -102,7 +102,7 @@ long move_file(const struct resolved *from, const struct resolved *to, unsigned 
 	if (move_in_domain(&m))
 		return m.result;
 	m.result = move_now(&m);
-	if (m.result == 0 && !is_file(to)) {
+	if (m.result == 0 && is_wrong(to)) {
 		take_back(&m);
 		return -EXDEV;
 	}
