@@ -397,7 +397,7 @@ for more in os.O_NOFOLLOW, 0, os.O_NOFOLLOW | os.O_NONBLOCK:
             done
         """
         self.lay_out()
-        result = self.sluice("dash", "-c", script, policy=HOLE)
+        result = self.sluice("sh", "-c", script, policy=HOLE)
         self.assert_status(result, 0)
         self.assertNotIn("Interrupted", result.err)
 
