@@ -38,6 +38,10 @@ report("made", "made", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
 report("made again", "made", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
 report("made outside", "../made", os.O_CREAT | os.O_WRONLY, 0o666)
 report("tmpfile", ".", os.O_TMPFILE | os.O_RDWR, 0o640)
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+for address in None, ctypes.c_void_p(1):
+    print("no path", libc.open(address, os.O_RDONLY), ctypes.get_errno())
 """
 
 
