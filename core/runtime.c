@@ -148,7 +148,6 @@ static int check_strict(struct check *c, enum op op, const struct pattern *name)
 	bool known = plan->landlock_abi && !(rights & LL_NO_SUCH_RIGHT);
 	bool granted = known && meets_grant(plan->baseline, plan->n_baseline, rights, name);
 	uint64_t names = rights_of(plan, OP_CREATE) | rights_of(plan, OP_DELETE);
-
 	bool watched = explain_is_trapped(plan, op) && (op != OP_STAT || plan->stat_decided);
 
 	if (!watched && (granted || !known))

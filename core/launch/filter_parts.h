@@ -13,8 +13,8 @@
 bool filter_call_lifted(const struct filter_spec *spec, const char *name);
 /* Is a task that a call names judged by the supervisor (else: only ours are refused)? */
 bool filter_traps_pid(const struct filter_spec *spec, const struct call_desc *call);
-/* ACTION for each signal that our threads don't block, in argument ARG of call NR; with CMD, if not 0, in the argument
- * before it. 0 or -errno. */
+/* ACTION for each signal that our threads don't block (but KILL by kill: see filter_traps_pid()), in argument ARG of call
+ * NR; with CMD, if not 0, in the argument before it. 0 or -errno. */
 int filter_rules_on_signals(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned arg, uint32_t cmd);
 /* Is it refused outright, because nothing bounds it and it can't be judged? */
 bool filter_refuses_task_call(const struct filter_spec *spec, const struct call_desc *call);

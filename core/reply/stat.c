@@ -146,11 +146,10 @@ static void perform_statfs(struct request *q)
 		reply_bytes(q, q->args[1], &fs, sizeof(fs), 0);
 }
 
-/* getxattr(path, name, value, size) and listxattr(path, list, size), and the l and at forms of both. */
+/* getxattr(path, name, value, size) and listxattr(path, list, size), and the l and f forms of both. */
 static void perform_xattr(struct request *q)
 {
-	bool get = q->call->nr == SYS_getxattr || q->call->nr == SYS_lgetxattr ||
-		   q->call->nr == SYS_fgetxattr;
+	bool get = q->call->nr == SYS_getxattr || q->call->nr == SYS_lgetxattr || q->call->nr == SYS_fgetxattr;
 	uint64_t addr = q->args[get ? 2 : 1], size = q->args[get ? 3 : 2];
 	_cleanup_free_ char *value = NULL;
 	char link[32];
