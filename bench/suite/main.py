@@ -165,6 +165,13 @@ def tell(a, runner, progress, words):
         progress.say("%s %s" % (words, a.output))
 
 
+def runner_of(a, benchmarks, progress):
+    try:
+        return Runner(a, benchmarks, progress)
+    except OSError as e:
+        raise Usage("--work: can't write in %s: %s" % (a.work or tempfile.gettempdir(), e.strerror)) from None
+
+
 def command_run(a):
     try:
         a.extra = [ways.add_way(text) for text in a.with_]
@@ -177,8 +184,10 @@ def command_run(a):
     if a.work and not os.path.isdir(a.work):
         raise Usage("--work %s: there is no such directory" % a.work)
     a.work = a.work and os.path.abspath(a.work)
+    os.environ["TMPDIR"] = tempfile.gettempdir()  # absolute, whatever was there
+    interrupt_by_signals()
     if a.dry_run:
-        for line in Runner(a, benchmarks, Silence()).dry_run():
+        for line in runner_of(a, benchmarks, Silence()).dry_run():
             print(line)
         return 0
     if not a.output:
@@ -193,12 +202,7 @@ def command_run(a):
     load = os.getloadavg()[0]
     if load > 0.5 and not a.quick:
         progress.say("the machine is not idle (load %.1f): figures will be rough" % load)
-    interrupt_by_signals()
-    os.environ["TMPDIR"] = tempfile.gettempdir()  # absolute, whatever was there
-    try:
-        runner = Runner(a, benchmarks, progress)
-    except OSError as e:
-        raise Usage("--work: can't write in %s: %s" % (a.work or tempfile.gettempdir(), e.strerror)) from None
+    runner = runner_of(a, benchmarks, progress)
     try:
         status = runner.run()
     except KeyboardInterrupt:

@@ -9,6 +9,8 @@
 #include "core/launch/filter.h"
 #include <seccomp.h>
 
+#define LOW32 0xffffffffU /* of an argument that the kernel takes for an int */
+
 /* What `allow call` lifts. */
 bool filter_call_lifted(const struct filter_spec *spec, const char *name);
 /* Is a task that a call names judged by the supervisor (else: only ours are refused)? */

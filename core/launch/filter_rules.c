@@ -21,7 +21,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#define LOW32 0xffffffffU
 #define ERR(e) SCMP_ACT_ERRNO(e)
 #define TRY(expr) do { int r_ = (expr); if (r_ < 0) return r_; } while (0)
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

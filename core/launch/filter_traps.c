@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
-#define LOW32 0xffffffffU
 #define TMPFILE_BIT 020000000U /* __O_TMPFILE without O_DIRECTORY */
 
 /* O_PATH makes the kernel ignore all that asks for more; such an open needs nothing, unless it is a

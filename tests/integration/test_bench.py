@@ -906,6 +906,7 @@ class Runs(BenchCase):
                            (["open", "-o", "/no/where.json"], "can't write"),
                            (["open", "-o", "/proc/x.json"], "can't write"), (["open", "-o", "."], "Is a directory"),
                            (["open", "-o", "x" * 300], "name too long"), (["open", "--work", "/proc"], "--work"),
+                           (["open", "--work", "/proc", "--dry-run"], "--work"),
                            (["open", "--sluice", "/no/sluice"], "no sluice that runs"),
                            (["open", "--sluice", __file__], "no sluice that runs")):
             r = self.bench("run", *argv)
