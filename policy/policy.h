@@ -121,6 +121,9 @@ size_t escape_bytes(char *buf, size_t size, const char *s, size_t len);
 size_t policy_format_word(char *buf, size_t size, const char *path, size_t len, const char *home);
 /* The nearest of NAMES (NULL-terminated) to WORD by edit distance, or NULL if none is near. */
 const char *suggest(const char *word, const char *const *names);
+/* Is WORD, the relative target of a rule for OPS, rather a host or an address than a path? Rules for connections take
+ * relative paths only with a slash. */
+bool policy_is_no_path(const char *word, opset ops);
 /* Parse "read,list" or a group into *ret. 0 or -EINVAL. */
 int opset_parse(const char *text, size_t len, opset *ret);
 /* Write the shortest form of OPS ("rw", "read,list") into BUF. */

@@ -13,6 +13,23 @@ static bool starts_path(const struct word *w)
 	return w->bytes[0] == '/';
 }
 
+/* "10.0.0.0/8", "fe80::/10": an address and a mask. */
+static bool is_masked_address(const char *s)
+{
+	const char *slash = strrchr(s, '/');
+	size_t len = strspn(s, "0123456789abcdefABCDEF.:");
+
+	return slash && s + len == slash && (memchr(s, '.', len) || memchr(s, ':', len)) && slash[1] &&
+	       strspn(slash + 1, "0123456789") == strlen(slash + 1);
+}
+
+bool policy_is_no_path(const char *word, opset ops)
+{
+	const opset net = OPBIT(OP_CONNECT) | OPBIT(OP_BIND);
+
+	return *word && ops && !(ops & ~net) && (!strchr(word, '/') || is_masked_address(word));
+}
+
 /* Does it look like a network target rather than a relative path? */
 static bool looks_like_network(const struct word *w)
 {
@@ -52,7 +69,6 @@ static int parse_network(struct lexer *lx, const struct statement *st, const str
 static int relative_error(struct lexer *lx, const struct statement *st, const struct word *w)
 {
 	const char *base = strrchr(w->raw, '/'), *end = w->raw + w->raw_len;
-	const opset net = OPBIT(OP_CONNECT) | OPBIT(OP_BIND);
 
 	if (w->len == 0)
 		return fail_word(lx, w, "an empty word names nothing: remove it, or write the path");
@@ -61,11 +77,11 @@ static int relative_error(struct lexer *lx, const struct statement *st, const st
 				 "\"%c\" is an ordinary byte in quotes: leave what it begins outside, as in "
 				 "$HOME\"/x y\"",
 				 w->bytes[0]);
-	if (!(st->ops & ~net) && !strchr(w->bytes, '/'))
+	if (policy_is_no_path(w->bytes, st->ops))
 		return fail_word(lx, w,
 				 "\"%s\" has no port and is no path: write *:* for every address and port, "
-				 "or the absolute path of a socket file",
-				 shown(w->bytes, w->len));
+				 "or the %s of a socket file",
+				 shown(w->bytes, w->len), lx->is_option ? "path, with a /," : "absolute path");
 	if (strcmp(w->bytes, "**") == 0)
 		return fail_word(lx, w, "\"**\" alone names no place: write / or $PWD");
 	for (base = end; base > w->raw && base[-1] != '/'; base--)
@@ -127,7 +143,7 @@ int parse_target(struct policy *p, struct lexer *lx, const struct statement *st,
 	if (!starts_path(w)) {
 		if (looks_like_network(w))
 			return parse_network(lx, st, w, t);
-		if (!lx->is_option || w->len == 0)
+		if (!lx->is_option || w->len == 0 || policy_is_no_path(w->bytes, st->ops))
 			return relative_error(lx, st, w);
 		r = put_behind_pwd(p, lx, w);
 		if (r < 0)

@@ -116,13 +116,16 @@ static void print_notes(struct json_object *o)
 static bool put_rule(struct text *out, char **words)
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+	opset ops = 0;
 
+	if (words[0] && words[1] && opset_parse(words[1], strlen(words[1]), &ops) < 0)
+		ops = 0;
 	for (int i = 0; words[i]; i++) {
 		const char *w = words[i];
 
 		text_puts(out, i ? " " : "");
 		if (i < 2 || strchr("/~$*\"\\'", w[0]) || !cwd || strncmp(w, "**/", 3) == 0 ||
-		    (strchr(w, ':') && !strchr(w, '/')) || strcmp(w, "as") == 0 ||
+		    (strchr(w, ':') && !strchr(w, '/')) || policy_is_no_path(w, ops) || strcmp(w, "as") == 0 ||
 		    strcmp(words[i - 1], "as") == 0 || strcmp(w, "quiet") == 0 || strcmp(w, "audit") == 0) {
 			text_puts(out, w);
 		} else {

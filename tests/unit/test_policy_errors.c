@@ -331,6 +331,21 @@ static void explains_options(void **state)
 		{"allow read /a", ACTION_DENY, "read:/a", NULL}, /* a higher rank is meant to win */
 		{"allow read /a/b", ACTION_NEVER, "read:/a", NULL},
 		{"", ACTION_ALLOW, "connect:*:*", NULL},
+		{"", ACTION_DENY, "connect:./s", NULL},
+		{"", ACTION_DENY, "connect:run/s", NULL},
+		{"", ACTION_DENY, "read:10.0.0.0/8", NULL},
+		{"", ACTION_DENY, "connect:*",
+		 "--deny connect:*: \"*\" has no port and is no path: write *:* for every address and port, or the "
+		 "path, with a /, of a socket file"},
+		{"", ACTION_DENY, "connect:example.org",
+		 "--deny connect:example.org: \"example.org\" has no port and is no path: write *:* for every "
+		 "address and port, or the path, with a /, of a socket file"},
+		{"", ACTION_ALLOW, "bind,connect:10.0.0.0/8",
+		 "--allow bind,connect:10.0.0.0/8: \"10.0.0.0/8\" has no port and is no path: write *:* for every "
+		 "address and port, or the path, with a /, of a socket file"},
+		{"", ACTION_DENY, "connect:fe80::/10",
+		 "--deny connect:fe80::/10: \"fe80::/10\" has no port and is no path: write *:* for every address and "
+		 "port, or the path, with a /, of a socket file"},
 	};
 
 	(void)state;
