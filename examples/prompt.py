@@ -49,6 +49,14 @@ def answer(run, question, key):
          count=question.get("count", 1))
 
 
+def ask_key():
+    while True:
+        print("  y yes  r yes, this run  d yes, this directory  n N D no  k end: ", end="", flush=True)
+        key = sys.stdin.readline().strip() or "n"
+        if key in ANSWERS:
+            return key
+
+
 def main():
     run = connect(sys.argv[1:])
     hello = json.loads(run.readline())
@@ -69,13 +77,11 @@ def main():
             print("%(answer)s: %(op)s %(path)s" % {**message, "path": ascii(message["path"])}, flush=True)
         elif message["type"] == "error":
             print("not taken: " + message["text"], flush=True)
-        if message["type"] == "question" and len(questions) == 1 or message["type"] == "decision" and questions:
+        if message["type"] == "question" and len(questions) == 1 or \
+                message["type"] in ("decision", "error") and questions:
             question = next(iter(questions.values()))
-            print("\n%s  y yes  r yes, this run  d yes, this directory  n N D no  k end: "
-                  % question["words"], end="", flush=True)
-            key = sys.stdin.readline().strip() or "n"
-            if key in ANSWERS:
-                answer(run, question, key)
+            print("\n" + question["words"], end="")
+            answer(run, question, ask_key())
 
 
 if __name__ == "__main__":

@@ -176,6 +176,22 @@ static void put_names(struct text *out, const struct ask_view *v)
 	text_puts(out, "\n");
 }
 
+/* The process chose these words, and a terminal folds where they would lay out lines of a question, had they blanks
+ * enough: of several in a row it shows how many there are. */
+static void put_claims(struct text *out, const char *s)
+{
+	while (*s) {
+		size_t len = strcspn(s, " "), blanks = strspn(s + len, " ");
+
+		text_escaped(out, s, len);
+		if (blanks > 1)
+			text_printf(out, " (%zu blanks) ", blanks);
+		else if (blanks)
+			text_puts(out, " ");
+		s += len + blanks;
+	}
+}
+
 static void put_caller(struct text *out, const struct question *q)
 {
 	text_puts(out, "  by       ");
@@ -191,7 +207,7 @@ static void put_caller(struct text *out, const struct question *q)
 	text_puts(out, "\n");
 	if (q->argv && *q->argv) {
 		text_puts(out, "  claims   to be: ");
-		text_escaped(out, q->argv, strlen(q->argv));
+		put_claims(out, q->argv);
 		text_puts(out, "\n");
 	}
 }

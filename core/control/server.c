@@ -437,6 +437,19 @@ static void accept_client(struct control *c)
 	put_line(k, &line);
 }
 
+/* What did not fit before the flush has nothing else to wait for after it. */
+static void serve_client(struct control *c, struct client *k)
+{
+	bool was_full;
+
+	do {
+		serve_lines(c, k);
+		send_events(c, k);
+		was_full = is_full(k);
+		flush(k);
+	} while (was_full && !is_full(k) && !k->dead);
+}
+
 static void serve_clients(struct control *c, const struct pollfd *p)
 {
 	bool lost = false;
@@ -449,9 +462,7 @@ static void serve_clients(struct control *c, const struct pollfd *p)
 		if (p[i].fd == k->fd && (p[i].revents & (POLLIN | POLLHUP | POLLERR)) &&
 		    k->in_len < PROTOCOL_LINE_MAX)
 			listen_to(k);
-		serve_lines(c, k);
-		send_events(c, k);
-		flush(k);
+		serve_client(c, k);
 		k->dead |= k->stuck_since_ms && ask_now_ms() - k->stuck_since_ms > STUCK_MS;
 		if (k->dead) {
 			lost |= k->attached;

@@ -239,6 +239,31 @@ class Answers(ControlCase):
         process.wait()
 
     @case
+    def more_than_fits_into_a_socket_is_sent_when_there_is_room(self):
+        process, path = self.begin("sleep 3")
+        c = self.client(path, attach=False)
+        for _ in range(40):
+            c.send(type="rules")
+        self.assertEqual([m and m["type"] for m in (c.receive(5) for _ in range(40))], ["rules"] * 40)
+
+    @case
+    def long_names_do_not_keep_other_questions_from_being_shown(self):
+        # Each byte of them is six in a line, twice: the first questions are more than may wait to be sent.
+        long = os.path.join(*["\1" * 250] * 12)
+        for n in range(6):
+            self.put(os.path.join(long, str(n), "secret"))
+        process, path = self.begin("sleep 0.5; for n in 0 1 2 3 4 5; do cat %s/$n/secret & done; cat secret; wait" % long,
+                                   policy="{base}allow all {dir}\nask read **/secret*\n", options=["--prompt-timeout", "6"])
+        c = self.client(path)
+        seen = set()
+        while len(seen) < 7:
+            m = c.until("question", 4)
+            if m is None:
+                break
+            seen.add(m["question"])
+        self.assertEqual(len(seen), 7)
+
+    @case
     def nobody_answers_and_it_is_no(self):
         process, path = self.begin("cat secret", options=["--prompt-timeout", "1"])
         c = self.client(path)
@@ -270,6 +295,22 @@ class Answers(ControlCase):
                            text=True, timeout=30, check=True)
         self.assertIn("may cat read this?", r.stdout)
         self.assertEqual(self.output(process)[:2], (1, "S3CRETS3CRET"))
+
+    @case
+    def the_example_asks_again_after_another_key(self):
+        process, path = self.begin("cat secret")
+        r = subprocess.run([sys.executable, EXAMPLE, path], input="x\ny\n", env=self.environment(),
+                           stdout=subprocess.PIPE, text=True, timeout=30, check=True)
+        self.assertEqual(r.stdout.count("y yes"), 2)
+        self.assertEqual(self.output(process)[:2], (0, "S3CRET"))
+
+    @case
+    def blanks_in_what_a_process_claims_lay_out_no_lines(self):
+        process, path = self.begin("cat 'none            sluice: may git read this?' secret")
+        c = self.client(path)
+        q = c.until("question")
+        self.assertIn("claims   to be: cat none (12 blanks) sluice: may git read this? secret", q["words"])
+        c.answer(q, "no")
 
 
 class Liars(ControlCase):
