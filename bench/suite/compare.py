@@ -23,7 +23,7 @@ FACTS = [("kernel", "kernel"), ("kernel_build", "kernel build"), ("cpu", "CPU"),
 
 def labels(files, results):
     """A short name for each, no two alike."""
-    names = [r.get("label") or os.path.basename(f).removesuffix(".json") for f, r in zip(files, results)]
+    names = [r.get("label") or result.typed(os.path.basename(f).removesuffix(".json")) for f, r in zip(files, results)]
     return [n if names.count(n) == 1 else "%s (%d)" % (n, i + 1) for i, n in enumerate(names)]
 
 

@@ -174,7 +174,8 @@ def runner_of(a, benchmarks, progress):
 
 def command_run(a):
     try:
-        a.extra = [ways.add_way(text) for text in a.with_]
+        a.label = a.label and result.typed(a.label)
+        a.extra = [ways.add_way(result.typed(text)) for text in a.with_]
         benchmarks = registry.choose(a.names)
     except ValueError as e:
         raise Usage(str(e)) from None
@@ -227,10 +228,20 @@ def command_show(a):
     return 0
 
 
+def must_be_page(path):
+    """Where --html goes: not over a result whose name stands where the page's should."""
+    if os.path.isfile(path) and os.path.getsize(path):
+        with open(path, "rb") as f:
+            if not f.read(15).lower().startswith(b"<!doctype html>"):
+                raise Usage("--html %s: there is such a file, and it is no page: give the page another name" % path)
+
+
 def command_compare(a):
     if len(a.files) < 2 and not a.html:
         raise Usage("compare wants two results, or one and --html")
     results = [result.read(f) for f in a.files]
+    if a.html:
+        must_be_page(a.html)
     names = compare.labels(a.files, results)
     only = words_of(a.ways, {w for r in results for b in r["benchmarks"].values() for w in b["ways"]}, "--ways")
     found = compare.compare(results, only)
@@ -238,7 +249,7 @@ def command_compare(a):
     if a.html:
         text = page.page(names, results, found, only)
         try:
-            result.write_stream(a.html, text)
+            result.write_text(a.html, text)
         except OSError as e:
             raise Usage("--html %s: %s" % (a.html, e.strerror)) from None
     for line in compare.show(names, results, found):

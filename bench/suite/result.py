@@ -49,8 +49,11 @@ def try_writing(path):
 
 
 def write(path, result):
+    write_text(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path, text):
     """A file as a whole: a reader (or a power cut) never sees half of it."""
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     if is_stream(path):
         write_stream(path, text)
         return
@@ -189,20 +192,26 @@ def check(path, r):
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def _printable(x):
+def printable(x):
+    """X with nothing in its texts that a terminal acts on."""
     if isinstance(x, str):
         return CONTROL.sub(" ", x)
-    return [_printable(v) for v in x] if isinstance(x, list) else x
+    return [printable(v) for v in x] if isinstance(x, list) else x
+
+
+def typed(word):
+    """A word of the command line, or a file's name, as text that can be written anywhere."""
+    return printable(os.fsencode(word).decode("utf-8", "replace"))
 
 
 def _object(pairs):
     """Of JSON: any text in it may be shown. KeyError if a key is there twice."""
     made = {}
     for key, value in pairs:
-        key = _printable(key)
+        key = printable(key)
         if key in made:
             raise KeyError(key)
-        made[key] = _printable(value)
+        made[key] = printable(value)
     return made
 
 

@@ -25,7 +25,7 @@ def line(x1, y1, x2, y2, cls):
 
 def mark(x, y, number, size, cls, tip=""):
     """The mark of result NUMBER."""
-    s, shape = size, SHAPES[number % len(SHAPES)]
+    s, shape = size, SHAPES[(number + number // len(SHAPES)) % len(SHAPES)]
     inner = "<title>%s</title>" % esc(tip) if tip else ""
     cls = "%s c%d" % (cls, number % 6)
     if shape == "circle":

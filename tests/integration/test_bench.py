@@ -372,6 +372,29 @@ class Page(BenchCase):
 
 
     @case
+    def replaces_pages_and_nothing_else(self):
+        a, b = self.put_result("a.json", result()), self.put_result("b.json", result(2))
+        for words in (["--html", a, b], [a, b, "--html", b], [a, "--html", a]):
+            before = os.stat(a), os.stat(b)
+            r = self.bench("compare", *words)
+            self.assert_status(r, 2)
+            self.assertIn("it is no page", r.err)
+            self.assertEqual((os.stat(a), os.stat(b)), before)
+        page = os.path.join(self.dir, "page.html")
+        for _ in range(2):
+            self.assert_status(self.bench("compare", a, b, "--html", page), 0)
+        odd = self.put_result(os.fsdecode(b"\xff\x1b[31m.json"), result())
+        r = self.bench("compare", a, odd, "--html", page)
+        self.assert_status(r, 0)
+        self.assertNotIn("\x1b", r.out + r.err)
+
+    @case
+    def tells_more_results_apart_than_there_are_colours(self):
+        from suite import svg
+        marks = [svg.mark(0, 0, n, 1, "") for n in range(36)]
+        self.assertEqual(len(set(marks)), 36)
+
+    @case
     def is_written_though_nobody_reads_the_table(self):
         a = self.put_result("a.json", result(1))
         script = '"$@" --html page.html | :'
