@@ -39,7 +39,7 @@ _sluice_has_value()
 	-p | --allow | --ask | --deny | --never | --report | --layers | --prompt | --prompt-timeout) ;;
 	--on-death | --record | --stats | --name | --workers | --backend | --gate) ;;
 	-o | --undeclared | --from) ;;
-	--type | --verdict | --op | --path | --exe | --pid | --domain | --rule | --since | --until | --group | --html) ;;
+	--type | --verdict | --op | --path | --exe | --pid | --rule | --since | --until | --group | --html) ;;
 	*) return 1 ;;
 	esac
 }
@@ -62,7 +62,7 @@ _sluice_value()
 		_sluice_rule "$2"
 		return
 		;;
-	--record | --stats | --html | --path | --exe)
+	--record | --stats | --html | --path | --exe | -o | --from | --undeclared)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 		return
@@ -106,7 +106,7 @@ _sluice()
 	local policy_options="-p --allow --ask --deny --never --report --layers"
 	local run_options="--prompt --prompt-timeout --on-death --record --stats --name --fail-denied --workers --backend --gate -v -q --help"
 	local trace_options="--inputs --outputs --missing --undeclared --system --fail-undeclared -o --json -0 -v --record --from --name --help"
-	local log_options="--type --verdict --op --path --exe --pid --descendants --domain --rule --since --until --group -f --follow --json --html --help"
+	local log_options="--type --verdict --op --path --exe --pid --descendants --rule --since --until --group -f --follow --json --html --help"
 	local ops="read list write create delete exec meta stat connect bind"
 	local words=() line=${COMP_LINE:0:COMP_POINT} cur last i ended=
 

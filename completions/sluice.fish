@@ -152,7 +152,6 @@ complete -c sluice -n $log -l path -r -F -d 'A path with all beneath it, or a pa
 complete -c sluice -n $log -l exe -r -F -d 'The program'
 complete -c sluice -n $log -l pid -x -d 'A process'
 complete -c sluice -n $log -l descendants -d 'And all that it started'
-complete -c sluice -n $log -l domain -x -d 'Processes in this domain'
 complete -c sluice -n $log -l rule -x -d 'Decided by this rule'
 complete -c sluice -n $log -l since -x -d 'Not earlier'
 complete -c sluice -n $log -l until -x -d 'Not later'

@@ -123,7 +123,6 @@ static const struct {
 	 "  --exe PATTERN       the program's name, or its path if there is a / in it\n"
 	 "  --pid N             this process or thread\n"
 	 "  --descendants       and all that it started\n"
-	 "  --domain NAME       processes in this domain\n"
 	 "  --rule FILE[:LINE]  decided by this rule; `default`: by none\n"
 	 "  --since TIME        14:05:30, 2026-01-31, 2026-01-31T14:05:30Z, +2.5s after the\n"
 	 "  --until TIME        start of the run, or -10m before now\n"

@@ -24,7 +24,6 @@ enum log_option {
 	OPT_EXE,
 	OPT_PID,
 	OPT_DESCENDANTS,
-	OPT_DOMAIN,
 	OPT_RULE,
 	OPT_SINCE,
 	OPT_UNTIL,
@@ -43,7 +42,6 @@ static const struct option_word words[] = {
 	{"--exe", OPT_EXE, true},
 	{"--pid", OPT_PID, true},
 	{"--descendants", OPT_DESCENDANTS, false},
-	{"--domain", OPT_DOMAIN, true},
 	{"--rule", OPT_RULE, true},
 	{"--since", OPT_SINCE, true},
 	{"--until", OPT_UNTIL, true},
@@ -305,8 +303,6 @@ static int take_option(struct log_options *o, int id, const char *value, struct 
 	case OPT_DESCENDANTS:
 		f->descendants = true;
 		return 0;
-	case OPT_DOMAIN:
-		return add_string(&f->arena, &f->domains, &f->n_domains, value);
 	case OPT_RULE:
 		return add_string(&f->arena, &f->rules, &f->n_rules, value);
 	case OPT_SINCE:

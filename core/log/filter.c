@@ -29,7 +29,7 @@ enum log_verdict log_verdict_of(const struct record_line *line)
 
 bool log_filter_is_set(const struct log_filter *f)
 {
-	return f->types || f->verdicts || f->ops || f->n_paths || f->n_exes || f->n_domains || f->n_rules ||
+	return f->types || f->verdicts || f->ops || f->n_paths || f->n_exes || f->n_rules ||
 	       f->n_pids || f->since.set || f->until.set;
 }
 
@@ -113,14 +113,6 @@ static bool has_exe(const struct log_filter *f, struct record_bytes exe)
 	return false;
 }
 
-static bool has_word(const char *const *words, size_t n, struct record_bytes s)
-{
-	for (size_t i = 0; s.data && i < n; i++)
-		if (strcmp(words[i], s.data) == 0)
-			return true;
-	return false;
-}
-
 /* "FILE:LINE", or FILE alone for all of its lines. */
 static bool has_rule(const struct log_filter *f, struct record_bytes rule)
 {
@@ -155,7 +147,6 @@ bool log_filter_match(struct log_filter *f, const struct record_line *line)
 	       (!f->verdicts || f->verdicts & 1u << log_verdict_of(line)) &&
 	       (!f->ops || (line->op < OP_COUNT && f->ops & OPBIT(line->op))) &&
 	       (!f->n_paths || has_path(f, line)) && (!f->n_exes || has_exe(f, line->exe)) &&
-	       (!f->n_domains || has_word(f->domains, f->n_domains, line->domain)) &&
 	       (!f->n_rules || has_rule(f, line->rule)) && (!f->n_pids || has_pid(f, line)) &&
 	       ((!f->since.set && !f->until.set) || in_time(f, line));
 }

@@ -32,9 +32,9 @@ struct log_filter {
 	unsigned verdicts; /* bits 1 << enum log_verdict */
 	opset ops;
 	struct pattern *paths;
-	const char **exes, **domains, **rules;
+	const char **exes, **rules;
 	pid_t *pids;
-	size_t n_paths, n_exes, n_domains, n_rules, n_pids;
+	size_t n_paths, n_exes, n_rules, n_pids;
 	bool descendants;
 	struct log_time since, until;
 
