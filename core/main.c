@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EXIT_SLUICE = 125 };
+enum { EXIT_UNWRITTEN = 2, EXIT_SLUICE = 125 };
 
 static const struct {
 	const char *name;
@@ -97,6 +97,15 @@ static bool is_help(const char *word)
 	return word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
 }
 
+/* What was printed has to have arrived. */
+static int finish(int code)
+{
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || code)
+		return code;
+	fprintf(stderr, "sluice: standard output: can't be written\n");
+	return EXIT_UNWRITTEN;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -105,18 +114,18 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		printf("sluice %s\n", SLUICE_VERSION);
-		return 0;
+		return finish(0);
 	}
 	if (is_help(argv[1]) || (strcmp(argv[1], "help") == 0 && (argc < 3 || is_help(argv[2])))) {
 		help_print(stdout, NULL);
-		return 0;
+		return finish(0);
 	}
 	if (strcmp(argv[1], "help") == 0)
-		return help_print(stdout, argv[2]) ? 0 : unknown_command(argv[2]);
+		return help_print(stdout, argv[2]) ? finish(0) : unknown_command(argv[2]);
 	if (is_help(argv[2]) && help_print(stdout, argv[1]))
-		return 0;
+		return finish(0);
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].main(argc - 1, argv + 1);
+			return finish(commands[i].main(argc - 1, argv + 1));
 	return unknown_command(argv[1]);
 }

@@ -124,9 +124,8 @@ static int run_all(struct run *run, int *ret_wstatus)
 			strerror(-r));
 		return EXIT_NOT_STARTED;
 	}
-	if (run_load(run) < 0 || run_open_control(run) < 0 || run_make_watchers(run) < 0)
-		return EXIT_NOT_STARTED;
-	if (run_check_gate(run) < 0)
+	/* What may be refused before what may be written over. */
+	if (run_load(run) < 0 || run_check_gate(run) < 0 || run_open_control(run) < 0 || run_make_watchers(run) < 0)
 		return EXIT_NOT_STARTED;
 	run->envp = environment_make(run->policy, run->tmpdir, run->gate_library);
 	if (!run->envp)

@@ -37,6 +37,10 @@ struct run_options {
 	bool record_stat; /* every look at a name is recorded, too */
 	/* Gets each line of the record as values, one at a time; it may be NULL. */
 	void (*listener)(void *ctx, const struct record_line *line);
+	/* What will be written when all has ENDED: the command may not write it. It may be NULL. */
+	const char *output;
+	/* Opens that, once nothing is wrong with the run's options and policy. 0, or -errno after it said why. */
+	int (*begin)(void *ctx);
 	/* When the record and the summary are written. It may be NULL. */
 	void (*ended)(void *ctx, int wstatus);
 	void *ctx;

@@ -76,18 +76,25 @@ static int check_program(const struct run *run, const char *program)
 	return -EINVAL;
 }
 
+/* A pipe, or a terminal that the command writes to as well. */
+static bool is_number(const char *path)
+{
+	return strncmp(path, "/dev/fd/", 8) == 0;
+}
+
 /* The kernel is probed meanwhile: its child needs a millisecond to get ready. */
 int run_load(struct run *run)
 {
 	struct policy_options policy;
 	const struct run_options *o = run->options;
-	const char *protect[4] = {NULL};
+	const char *protect[5] = {NULL};
 	struct policy_error error;
 	unsigned n = 0;
 
-	/* By number: a pipe, or a terminal that the command writes to as well. */
-	if (o->record && strncmp(o->record, "/dev/fd/", 8) != 0)
+	if (o->record && !is_number(o->record))
 		protect[n++] = o->record;
+	if (o->output && !is_number(o->output))
+		protect[n++] = o->output;
 	if (o->stats)
 		protect[n++] = o->stats;
 	if (o->prompt_program)
@@ -127,7 +134,7 @@ int run_check_gate(const struct run *run)
 	struct policy_error error;
 
 	if (!run->options->gate ||
-	    gate_check(run->plan, observer_wants_allowed(run->observer), creds_privileged(), &error) == 0)
+	    gate_check(run->plan, run->caps.record, creds_privileged(), &error) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", error.text);
 	return -EINVAL;

@@ -59,7 +59,10 @@ int run_make_watchers(struct run *run)
 		.later = !asks_anything(run->policy),
 	};
 	struct policy_error error;
+	int r = o->begin ? o->begin(o->ctx) : 0;
 
+	if (r < 0)
+		return r;
 	if (observer_new(&observer, &run->observer, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;

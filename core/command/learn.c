@@ -8,6 +8,7 @@
 #include "core/command/help.h"
 #include "core/command/options.h"
 #include "core/learn/learn.h"
+#include "core/observe/outfile.h"
 #include "core/resolve_literal.h"
 
 #include <fcntl.h>
@@ -187,35 +188,6 @@ static size_t check(const struct learn *l, const struct learn_input *in, const s
 	return lacking;
 }
 
-/* All of it, or nothing: beside its place, then by a rename. */
-static int write_file(const char *path, const struct text *text)
-{
-	_cleanup_free_ char *beside = NULL;
-	_cleanup_close_ int fd = -EBADF;
-	size_t done = 0;
-	int r = 0;
-
-	if (asprintf(&beside, "%s.XXXXXX", path) < 0) {
-		beside = NULL;
-		return -ENOMEM;
-	}
-	fd = mkostemp(beside, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	while (done < text->len && r == 0) {
-		ssize_t w = write(fd, text->data + done, text->len - done);
-
-		if (w < 0 && errno != EINTR)
-			r = -errno;
-		done += w > 0 ? (size_t)w : 0;
-	}
-	if (r == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0 || rename(beside, path) < 0))
-		r = -errno;
-	if (r < 0)
-		unlink(beside);
-	return r;
-}
-
 static int write_policy(const struct learn *l, const struct text *text)
 {
 	int r;
@@ -224,7 +196,7 @@ static int write_policy(const struct learn *l, const struct text *text)
 		fwrite(text->data, 1, text->len, stdout);
 		return fflush(stdout) == 0 ? 0 : complain("standard output", strerror(errno));
 	}
-	r = write_file(l->output, text);
+	r = outfile_replace(l->output, text->data, text->len, 0644);
 	return r < 0 ? complain(l->output, strerror(-r)) : 0;
 }
 
@@ -250,6 +222,11 @@ static int learn(struct learn *l)
 	char advice[256];
 	int r = 0;
 
+	for (char **file = l->files; l->output && *file; file++)
+		if (outfile_same(l->output, strcmp(*file, "-") == 0 ? "/dev/stdin" : *file)) {
+			complain(l->output, "is a record that is to be read: name another file");
+			return EXIT_ERROR;
+		}
 	l->facts = facts_new();
 	l->home = home_canonical();
 	if (!l->facts)

@@ -8,6 +8,7 @@
 #include "core/command/help.h"
 #include "core/log/log.h"
 #include "core/log/html.h"
+#include "core/observe/outfile.h"
 #include "core/run.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct log {
 	struct log_groups *groups;
 	struct log_page *page;
 	struct text line;
+	uint64_t lines; /* read, damaged ones too */
 	uint64_t shown;
 	bool damaged;
 };
@@ -171,6 +173,7 @@ static int read_file(struct log *l, const char *file)
 			complain(file, "was replaced: the new one follows");
 	} while (err == 1);
 	state = record_state(r);
+	l->lines += state->lines + state->damaged + state->truncated;
 	if (err == 0 && record_trouble(state, trouble, sizeof(trouble))) {
 		l->damaged = true;
 		complain(file, "%s", trouble);
@@ -185,17 +188,25 @@ static int show(struct log *l)
 {
 	char input[] = "-", *const standard_input[] = {input, NULL};
 	char *const *files = l->options.files[0] ? l->options.files : standard_input;
+	const char *page = l->options.html;
 	int failed = 0;
 
+	for (char *const *file = files; page && *file; file++)
+		if (outfile_same(page, strcmp(*file, "-") == 0 ? "/dev/stdin" : *file)) {
+			complain(page, "is a record that is to be read: name another file for the page");
+			return EXIT_ERROR;
+		}
 	for (; *files; files++)
 		failed |= read_file(l, *files) < 0;
 	if (l->groups && log_groups_write(l->groups, &l->view, l->options.json, stdout) < 0)
 		failed |= complain("log", "out of memory") < 0;
-	if (l->page && !failed) {
-		int r = log_page_write(l->page, l->options.html);
+	if (l->page && !failed && !l->lines) {
+		failed |= complain(page, "is not written: nothing was read that could be in it") < 0;
+	} else if (l->page && !failed) {
+		int r = log_page_write(l->page, page);
 
 		if (r < 0)
-			failed |= complain(l->options.html, "%s", strerror(-r)) < 0;
+			failed |= complain(strcmp(page, "-") == 0 ? "standard output" : page, "%s", strerror(-r)) < 0;
 	}
 	if (fflush(stdout) != 0 || ferror(stdout))
 		failed |= complain("standard output", "can't be written") < 0;

@@ -5,6 +5,7 @@
  * the last one counts, so that a shell's alias can be overridden.
  */
 #include "core/command/options.h"
+#include "core/observe/outfile.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -391,7 +392,7 @@ int run_options_parse(char **argv, struct run_options *ret, struct policy_error 
 	}
 	if (r == 0 && o.verbose && o.quiet)
 		r = fail(ret_error, "-v and -q contradict each other: give one of them");
-	if (r == 0 && o.record && o.stats && strcmp(o.record, o.stats) == 0)
+	if (r == 0 && o.record && o.stats && outfile_same(o.record, o.stats))
 		r = fail(ret_error, "--record and --stats name the same file: give each its own");
 	if (r == 0 && !argv[index])
 		r = fail(ret_error, "no command: write sluice run [options] [--] COMMAND...");

@@ -123,6 +123,17 @@ static int take_option(struct trace *t, int id, const char *value, struct policy
 	return -EINVAL;
 }
 
+static bool is_read_or_written(const struct trace *t)
+{
+	bool is = t->run.record && outfile_same(t->output, t->run.record);
+
+	for (unsigned i = 0; i < t->n_from && !is; i++)
+		is = outfile_same(t->output, strcmp(t->from[i], "-") == 0 ? "/dev/stdin" : t->from[i]);
+	for (unsigned i = 0; i < t->n_undeclared && !is; i++)
+		is = outfile_same(t->output, deps_file(t->undeclared[i]));
+	return is;
+}
+
 static int check(const struct trace *t, char *const *rest, struct policy_error *ret_error)
 {
 	const char *wrong = NULL;
@@ -145,6 +156,8 @@ static int check(const struct trace *t, char *const *rest, struct policy_error *
 		wrong = "--json writes the record, and so does --record: write --json -o FILE";
 	else if (t->report.json && !t->report.lists && t->n_from)
 		wrong = "--json with --from goes with a list, as --inputs: the record is JSON already";
+	else if (t->output && is_read_or_written(t))
+		wrong = "-o names a file that is read or written by another option: give it its own";
 	if (!wrong)
 		return 0;
 	snprintf(ret_error->text, sizeof(ret_error->text), "%s", wrong);
@@ -262,8 +275,9 @@ static void ended(void *ctx, int wstatus)
 		write_report(t, t->facts);
 }
 
-static int open_output(struct trace *t)
+static int open_output(void *ctx)
 {
+	struct trace *t = ctx;
 	int fd;
 
 	if (t->output) {
@@ -289,9 +303,9 @@ static int prepare(struct trace *t)
 		t->run.record = t->output ? t->output : by_number;
 		return 0;
 	}
-	if (open_output(t) < 0)
-		return -EINVAL;
 	t->facts = facts_new();
+	t->run.output = t->output;
+	t->run.begin = open_output;
 	t->run.listener = take_line;
 	t->run.ended = ended;
 	t->run.ctx = t;
@@ -317,6 +331,8 @@ static int report_from(struct trace *t)
 			t->report.trouble = trouble;
 	}
 	if (r >= 0)
+		r = open_output(t);
+	if (r >= 0)
 		write_report(t, facts);
 	facts_free(facts);
 	return r < 0 || t->error ? EXIT_TRACE_FAILED : 0;
@@ -328,7 +344,7 @@ static int trace(struct trace *t)
 	int code;
 
 	if (t->n_from)
-		return open_output(t) < 0 || read_declared(t) < 0 ? EXIT_TRACE_FAILED : report_from(t);
+		return read_declared(t) < 0 ? EXIT_TRACE_FAILED : report_from(t);
 	if (prepare(t) < 0)
 		return EXIT_TRACE_FAILED;
 	if (t->run.policy.n_policies == 0) {

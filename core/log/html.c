@@ -6,7 +6,7 @@
  * terminal (no control or direction characters, no broken UTF-8), then for HTML.
  */
 #include "core/log/page.h"
-#include "core/cleanup.h"
+#include "core/observe/outfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -372,61 +372,18 @@ void log_page_render(struct log_page *p, struct text *out)
 	text_puts(out, "</script>\n</body>\n</html>\n");
 }
 
-static int write_all(int fd, const char *s, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, s, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		s += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-/* As private as the record, and there only when it is whole. A link that stands there, which a command may
- * have left, is replaced and not followed. */
-static int replace_file(const char *path, const struct text *page)
-{
-	_cleanup_free_ char *tmp = NULL;
-	_cleanup_close_ int fd = -EBADF;
-	int r;
-
-	if (asprintf(&tmp, "%s.XXXXXX", path) < 0)
-		return -ENOMEM;
-	fd = mkostemp(tmp, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, page->data, page->len);
-	if (r == 0 && rename(tmp, path) < 0)
-		r = -errno;
-	if (r < 0)
-		unlink(tmp);
-	return r;
-}
-
 int log_page_write(struct log_page *p, const char *out)
 {
 	struct text page = {0};
-	struct stat st;
 	int r;
 
 	log_page_render(p, &page);
-	if (page.failed) {
+	if (page.failed)
 		r = -ENOMEM;
-	} else if (strcmp(out, "-") == 0) {
-		r = write_all(STDOUT_FILENO, page.data, page.len);
-	} else if (strncmp(out, "/dev/", 5) == 0 || strncmp(out, "/proc/", 6) == 0 ||
-		   (lstat(out, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))) {
-		_cleanup_close_ int fd = open(out, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-
-		r = fd < 0 ? -errno : write_all(fd, page.data, page.len);
-	} else {
-		r = replace_file(out, &page);
-	}
+	else if (strcmp(out, "-") == 0)
+		r = fwrite(page.data, 1, page.len, stdout) == page.len && fflush(stdout) == 0 ? 0 : -errno;
+	else /* as private as the record */
+		r = outfile_replace(out, page.data, page.len, 0600);
 	text_done(&page);
 	return r;
 }

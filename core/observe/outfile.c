@@ -101,3 +101,73 @@ int outfile_write(int fd, bool regular, const char *data, size_t len, size_t *re
 	*ret_written = done;
 	return r;
 }
+
+static int write_all(int fd, const char *s, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, s, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		s += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_beside(const char *path, const char *data, size_t len, mode_t mode)
+{
+	_cleanup_free_ char *beside = NULL;
+	_cleanup_close_ int fd = -EBADF;
+	int r;
+
+	if (asprintf(&beside, "%s.XXXXXX", path) < 0) {
+		beside = NULL;
+		return -ENOMEM;
+	}
+	fd = mkostemp(beside, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, data, len);
+	if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(beside, path) < 0))
+		r = -errno;
+	if (r < 0)
+		unlink(beside);
+	return r;
+}
+
+int outfile_replace(const char *path, const char *data, size_t len, mode_t mode)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct stat st;
+
+	if (strncmp(path, "/dev/", 5) != 0 && strncmp(path, "/proc/", 6) != 0 &&
+	    (lstat(path, &st) < 0 || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
+		return write_beside(path, data, len, mode);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : write_all(fd, data, len);
+}
+
+/* The directory that PATH's last name is in, and that name. */
+static bool place_of(const char *path, struct stat *ret_dir, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+	*ret_name = slash ? slash + 1 : path;
+	return dir && stat(dir, ret_dir) == 0;
+}
+
+bool outfile_same(const char *a, const char *b)
+{
+	struct stat at, bt;
+	const char *a_name, *b_name;
+
+	/* Two names of a device or a pipe are no harm: nothing in it is replaced. */
+	if (stat(a, &at) == 0 && stat(b, &bt) == 0)
+		return S_ISREG(at.st_mode) && at.st_dev == bt.st_dev && at.st_ino == bt.st_ino;
+	return place_of(a, &at, &a_name) && place_of(b, &bt, &b_name) && at.st_dev == bt.st_dev &&
+	       at.st_ino == bt.st_ino && strcmp(a_name, b_name) == 0;
+}

@@ -225,10 +225,17 @@ static int read_all(FILE *f, char **ret, size_t *ret_len)
 	return 0;
 }
 
+const char *deps_file(const char *file)
+{
+	if (strncmp(file, "depfile:", 8) == 0)
+		return file + 8;
+	return strncmp(file, "list:", 5) == 0 ? file + 5 : file;
+}
+
 int deps_read(const char *file, const char *cwd, struct deps **deps, char *error, size_t error_size)
 {
 	bool depfile = strncmp(file, "depfile:", 8) == 0, list = strncmp(file, "list:", 5) == 0;
-	const char *path = file + (depfile ? 8 : list ? 5 : 0);
+	const char *path = deps_file(file);
 	_cleanup_free_ char *text = NULL;
 	struct reading reading = {.cwd = cwd};
 	size_t len = 0;

@@ -11,6 +11,8 @@ struct deps;
  * "depfile:" or "list:" before the name says what it is; else its first rule does, a word that ends in a
  * colon. Relative names start from CWD. 0, or -errno with a line for the user in ERROR. */
 int deps_read(const char *file, const char *cwd, struct deps **deps, char *error, size_t error_size);
+/* FILE without such a word. */
+const char *deps_file(const char *file);
 /* Is PATH (canonical) declared, or a directory above it? */
 bool deps_has(struct deps *d, const char *path);
 void deps_free(struct deps *d);

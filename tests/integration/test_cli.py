@@ -282,6 +282,26 @@ class Run(SluiceCase):
         self.assertLess(room, 512)
 
     @case
+    def what_cannot_be_printed_is_told_by_the_status(self):
+        for words in (["doctor"], ["doctor", "--json"], ["--help"], ["help", "run"], ["--version"]):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                r = subprocess.run([SLUICE, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            self.assertEqual(r.returncode, 2, words)
+            self.assertIn("standard output: can't be written", r.stderr)
+
+    @case
+    def a_start_that_is_refused_leaves_old_outputs(self):
+        old = self.put("old", "mine\n")
+        link = os.path.join(self.dir, "link")
+        os.link(old, link)
+        for options in (["--record", old, "--gate", "on"], ["--record", old, "-p", "./none"],
+                        ["--record", "./old", "--stats", old], ["--record", old, "--stats", link]):
+            r = self.run_open("true", *options)
+            self.assert_status(r, 125)
+            with open(old, encoding="utf-8") as f:
+                self.assertEqual(f.read(), "mine\n", options)
+
+    @case
     def a_full_disk_does_not_stop_the_command(self):
         r = self.run_open("echo done", "--record", "/dev/full")
         self.assert_status(r, 0)

@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import stat
 import sys
 
 from harness import SLUICE, LAYERS, SluiceCase, case
@@ -195,5 +196,22 @@ class Learn(SluiceCase):
         os.chmod(self.dir, 0o755)
         self.assert_status(self.native(SLUICE, "learn", file, "-o", out), 0)
         self.assertEqual(os.listdir(self.dir), ["kept.policy"])
+        before = os.stat(file)
+        r = self.native(SLUICE, "learn", file, "-o", file)
+        self.assert_status(r, 2)
+        self.assertIn("name another file", r.err)
+        self.assertEqual(os.stat(file), before)
         with open(out, encoding="utf-8") as f:
             self.assertEqual(re.sub(r"-p \S+", "", f.read()), re.sub(r"-p \S+", "", first.out))
+
+    @case
+    def what_is_no_file_is_written_and_stays(self):
+        file, _ = self.trace("true")
+        fifo = os.path.join(self.root, "fifo")
+        os.mkfifo(fifo)
+        reader = self.start(["cat", fifo])
+        self.assert_status(self.native(SLUICE, "learn", file, "-o", fifo), 0)
+        self.assertIn("include base", reader.communicate(timeout=10)[0])
+        self.assertTrue(stat.S_ISFIFO(os.stat(fifo).st_mode))
+        r = self.native(SLUICE, "learn", file, "-o", "/dev/stdout")
+        self.assertIn("include base", r.out)

@@ -181,7 +181,6 @@ class Lines(LogCase):
                 (["--since", zero, "--until", lines[-1]["time"]], lines),
                 (["--until", "+0s"], [x for x in lines if x["time"] <= zero]),
                 (["--since", "-1h"], lines),
-                (["--domain", "none"], []),
                 (["--exe", "cat", "--op", "read", "--verdict", "deny"],
                  [x for x in accesses if x["verdict"] == "deny" and x["op"] == "read" and x not in missing])):
             self.assertEqual(chosen(*words), want, words)
@@ -270,6 +269,20 @@ class Output(LogCase):
         self.assertEqual(sorted(os.listdir(self.dir)), ["out.html", "victim"])
 
     @case
+    def a_record_is_not_replaced_by_its_page(self):
+        rec = self.record("true")
+        with open(rec, "rb") as f:
+            before = f.read()
+        link = os.path.join(self.dir, "link")
+        os.link(rec, link)
+        for words, given in (([rec], ""), ([rec, rec], None), ([link, rec], None)):
+            r = self.log("--html", *words, input=given)
+            self.assert_status(r, 2)
+            self.assertRegex(r.err, "name another file for the page|nothing was read")
+            with open(rec, "rb") as f:
+                self.assertEqual(f.read(), before)
+
+    @case
     def a_page_that_cannot_be_written_leaves_what_was_there(self):
         rec, out = self.record("true"), self.put("out.html", "old")
         self.assert_status(self.log("--html", "/dev/full", rec), 2)
@@ -335,6 +348,9 @@ class Damage(LogCase):
                 r = self.log(*words)
                 self.assertEqual(r.status, 3, r)
                 self.assertNotRegex(r.out + r.err, r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+            if not data.strip(b"\n"):  # rather a name forgotten: `log --html record` would read standard input
+                self.assert_status(self.log("--html", os.path.join(self.root, "page.html"), path), 2)
+                continue
             r, page = self.page(path)
             self.assert_status(r, 3)
             self.assertEqual(Page(page).odd, [])

@@ -344,6 +344,36 @@ print(libc.syscall(83, ctypes.c_void_p(at), 0o755), libc.syscall(83, None, 0o755
         self.assertIn("refused: 1", r.err)
 
     @case
+    def outputs_replace_nothing_that_is_read_or_in_vain(self):
+        record, kept = os.path.join(self.root, "record"), self.put("kept", "mine\n")
+        self.assert_status(self._run(self.trace_argv("true", options=["--record", record])), 0)
+        with open(record, "rb") as f:
+            before = f.read()
+        os.link(record, record + ".link")
+        for words in (["--from", record, "-o", record], ["--from", record, "-o", record + ".link"],
+                      ["--undeclared", "list:" + record, "-o", record, "--", "true"],
+                      ["--record", record, "-o", record, "--", "true"],
+                      ["--record", record, "-o", "%s/../%s/record" % (self.root, os.path.basename(self.root)), "--", "true"]):
+            r = self.native(SLUICE, "trace", "--inputs", *words)
+            self.assertNotEqual(r.status, 0, r)
+            self.assertIn("give it its own", r.err)
+            with open(record, "rb") as f:
+                self.assertEqual(f.read(), before)
+        for words in (["-p", "./none", "--", "true"], ["--from", record + ".none"]):
+            r = self.native(SLUICE, "trace", "--inputs", "-o", kept, *words)
+            self.assertNotEqual(r.status, 0, r)
+            with open(kept, encoding="utf-8") as f:
+                self.assertEqual(f.read(), "mine\n", words)
+
+    @case
+    def the_command_cannot_write_the_report(self):
+        r = self.trace("sh", "-c", "echo x >report; rm -f report; mv report other; cat report",
+                       options=["--inputs", "-o", "report"])
+        self.assertEqual(os.listdir(self.dir), ["report"], r)
+        with open(os.path.join(self.dir, "report"), encoding="utf-8") as f:
+            self.assertNotIn("x\n", f.read())
+
+    @case
     def bad_options_say_what_to_write(self):
         for options, text in ((["--fail-undeclared"], "--undeclared FILE"), (["-0"], "goes with one list"),
                               (["--json", "-0", "--inputs"], "contradict"), (["--inpts"], "--inputs")):
