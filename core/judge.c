@@ -88,9 +88,8 @@ struct verdict request_decide(const struct request *q, const struct need *need)
 		if (strictness(other.action) > strictness(v.action))
 			v = other;
 	}
-	/* A built-in pattern for terminals does not mean those of other sessions. */
-	if ((need->op == OP_READ || need->op == OP_WRITE) && v.action == ACTION_ALLOW && v.rule &&
-	    v.rule->rank == RANK_BUILTIN && v.rule->names[0].is_glob && terminal_is_foreign(&at->st))
+	if ((need->op == OP_READ || need->op == OP_WRITE) && rule_means_own_terminals(v.rule) &&
+	    terminal_is_foreign(&at->st))
 		return refused;
 	named = plan_named(q->rules->plan, at->st.st_dev, at->st.st_ino);
 	if (!named)

@@ -325,12 +325,26 @@ static int visit_dir(struct planner *p, const struct place *at, const struct nod
 	return r;
 }
 
+static opset for_own_terminals(const struct planner *p, const struct place *at)
+{
+	opset ops = 0;
+
+	for (enum op op = 0; op < OP_COUNT; op++)
+		if ((op == OP_READ || op == OP_WRITE) &&
+		    rule_means_own_terminals(policy_decide(p->policy, op, at->path, at->len).rule))
+			ops |= OPBIT(op);
+	return ops;
+}
+
 static int visit_file(struct planner *p, const struct place *at, const struct node_info *node)
 {
 	opset plain = planner_plain_ops(p, &at->verdicts),
-	      grant = plain & grantable_ops(p) & (opset)~at->done;
+	      own = node->kind == NODE_DEVICE ? for_own_terminals(p, at) : 0,
+	      grant = plain & grantable_ops(p) & (opset) ~(at->done | own);
 	uint64_t rights = rights_of(p, grant, false);
 	size_t first, end = planner_names_at(p, at->path, at->len, &first);
+
+	p->inexact |= plain & own & (opset)~at->done;
 
 	if (node->kind == NODE_DEVICE && names_devices(p, at, node))
 		rights |= LL_IOCTL_DEV & p->plan->handled_fs;

@@ -63,6 +63,13 @@ struct rule {
 	struct pattern *names;
 };
 
+/* A built-in pattern that allows terminals means those of the run, which only the supervisor tells from others: by
+ * their objects, when they are opened. */
+static inline bool rule_means_own_terminals(const struct rule *rule)
+{
+	return rule && rule->rank == RANK_BUILTIN && rule->action == ACTION_ALLOW && rule->names[0].is_glob;
+}
+
 /* Length of the shortest prefix of PATH (absolute, canonical) that the pattern matches: the
  * "object" of POLICY.md section 3. 0 if the pattern matches neither PATH nor an ancestor
  * ("/" has length 1). */

@@ -9,7 +9,27 @@ import stat
 import subprocess
 import time
 
-from harness import SluiceCase, add_cases, case
+from harness import LAYERS, SluiceCase, add_cases, case
+
+# Opens a terminal under a name that is another one half of the time.
+FLIP = """
+import ctypes, os, sys, threading, time
+libc, path, end = ctypes.CDLL(None), ctypes.create_string_buffer(64), time.monotonic() + 1
+names, wanted, tries, opened = (b"/dev/null", sys.argv[1].encode()), os.stat(sys.argv[1]).st_rdev, 0, 0
+def flip():
+    while time.monotonic() < end:
+        for _ in range(100):
+            for path.value in names:
+                pass
+threading.Thread(target=flip).start()
+while time.monotonic() < end:
+    fd = libc.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    tries += 1
+    if fd >= 0:
+        opened += os.fstat(fd).st_rdev == wanted
+        os.close(fd)
+print("tried", "opened %d times" % opened if opened else "")
+"""
 
 TERMINALS = """
 import os
@@ -319,6 +339,20 @@ class Build(SluiceCase):
         self.assertNotIn("opened", r.out, r)
         self.assertNotIn("typed", r.out, r)
         self.assertNotIn(b"injected", self.came_out(master))
+
+    @case
+    def other_terminals_are_not_had_by_a_race(self):
+        """The kernel must not be let open them: the name may be another one by then."""
+        master, name = self.terminal()
+        argv = ["/usr/bin/python3", "-c", FLIP, name]
+        self.assertIn("opened", self.native(*argv).out, "the control")
+        self.assert_status(self.native("sh", "-c", ": <" + name), 0)
+        for options in ([], ["--gate", "on"]) if LAYERS == "auto" else ([],):
+            r = self.sluice(*argv, options=options)
+            self.assertIn("tried", r.out, r)
+            self.assertNotIn("opened", r.out, r)
+            self.assert_status(self.sluice("sh", "-c", ": <" + name, options=options), 2)
+        self.assertEqual(self.came_out(master), b"")
 
     def attempts_on_terminals(self, policy=None):
         """A terminal of the command's own; its number in another's hands, with other new ones; its own again."""
