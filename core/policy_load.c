@@ -209,6 +209,12 @@ static int host_resolve(void *ctx, const char *path, char **ret_path, char **ret
 	return resolve_literal(path, ret_path, ret_link);
 }
 
+static int host_links(void *ctx, const char *path, char **ret_links)
+{
+	(void)ctx;
+	return resolve_literal_links(path, ret_links);
+}
+
 static void read_names(struct host *h, const char *dir)
 {
 	DIR *d = opendir(dir);
@@ -402,6 +408,7 @@ static const struct policy_host callbacks = {
 	.get_variable = host_get_variable,
 	.home_of = host_home_of,
 	.resolve = host_resolve,
+	.links = host_links,
 	.profile_names = host_profile_names,
 };
 

@@ -27,6 +27,7 @@ struct walk {
 	size_t own; /* so many bytes at the end of REST are the path's own, not a link's target */
 	unsigned links;
 	bool missing; /* nothing beneath DONE can exist */
+	FILE *met;    /* the links that were, each with a NUL; or NULL */
 };
 
 static void pop_component(struct walk *w)
@@ -119,6 +120,8 @@ static int walk_path(struct walk *w, char **ret_link)
 			w->own = strlen(w->rest);
 		if (n == 0)
 			continue;
+		if (w->met)
+			fwrite(w->done, 1, w->len + 1, w->met);
 		if (own && last) {
 			*ret_link = strdup(w->done);
 			if (!*ret_link)
@@ -214,29 +217,69 @@ void resolve_literal_forget(void)
 	look_forget();
 }
 
+static int check_length(const char *path)
+{
+	if (path[0] != '/')
+		return -EINVAL;
+	return strlen(path) >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static struct walk *walk_new(const char *path)
+{
+	struct walk *w = malloc(sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->done[0] = '\0';
+	w->len = w->links = 0;
+	w->missing = false;
+	w->met = NULL;
+	w->own = strlen(path);
+	memcpy(w->rest, path, w->own + 1);
+	return w;
+}
+
+int resolve_literal_links(const char *path, char **ret_links)
+{
+	_cleanup_free_ struct walk *w = NULL;
+	_cleanup_free_ char *link = NULL, *links = NULL;
+	size_t len;
+	int r = check_length(path);
+
+	if (r < 0)
+		return r;
+	w = walk_new(path);
+	if (w)
+		w->met = open_memstream(&links, &len);
+	if (!w || !w->met)
+		return -ENOMEM;
+	r = walk_path(w, &link);
+	if (fclose(w->met) != 0)
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
+	*ret_links = links; /* which ends with one NUL more */
+	links = NULL;
+	return 0;
+}
+
 int resolve_literal(const char *path, char **ret_path, char **ret_link)
 {
 	_cleanup_free_ struct walk *w = NULL;
 	_cleanup_free_ char *link = NULL;
 	int r;
 
-	if (path[0] != '/')
-		return -EINVAL;
-	if (strlen(path) >= PATH_MAX)
-		return -ENAMETOOLONG;
+	r = check_length(path);
+	if (r < 0)
+		return r;
 	if (is_canonical(path)) {
 		*ret_path = strdup(path);
 		*ret_link = NULL;
 		return *ret_path ? 0 : -ENOMEM;
 	}
-	w = malloc(sizeof(*w));
+	w = walk_new(path);
 	if (!w)
 		return -ENOMEM;
-	w->done[0] = '\0';
-	w->len = w->links = 0;
-	w->missing = false;
-	w->own = strlen(path);
-	memcpy(w->rest, path, w->own + 1);
 	r = walk_path(w, &link);
 	if (r < 0)
 		return r;

@@ -11,6 +11,9 @@
  * missing. One thread only. */
 int resolve_literal(const char *path, char **ret_path, char **ret_link);
 
+/* The canonical names of all symlinks on that way, as policy_host has it: malloc'ed. -errno as above. */
+int resolve_literal_links(const char *path, char **ret_links);
+
 /* What was learned of directories may be wrong by now: before another policy is loaded. */
 void resolve_literal_forget(void);
 

@@ -105,6 +105,8 @@ int run_load(struct run *run)
 		fprintf(stderr, "%s\n", error.text);
 		return -EINVAL;
 	}
+	for (const char *const *note = policy_notes(run->policy); *note && !o->quiet; note++)
+		fprintf(stderr, "sluice: %s\n", *note);
 	if (o->prompt_program && check_program(run, o->prompt_program) < 0)
 		return -EINVAL;
 	features_probe_finish(run->probe, &run->features);

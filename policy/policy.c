@@ -91,6 +91,8 @@ static int finish(struct policy *p)
 	if (r == 0)
 		r = matcher_build(p);
 	if (r == 0)
+		r = policy_drop_planted(p);
+	if (r == 0)
 		r = policy_check_rules(p);
 	if (r == 0)
 		note_operations(p);
@@ -130,6 +132,11 @@ const struct rule *policy_rules(const struct policy *p, size_t *ret_n)
 }
 
 static const char *const no_strings[] = {NULL};
+
+const char *const *policy_notes(const struct policy *p)
+{
+	return p->notes ? p->notes : no_strings;
+}
 
 const char *const *policy_allowed_calls(const struct policy *p)
 {

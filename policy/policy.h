@@ -28,6 +28,9 @@ struct policy_host {
 	/* The canonical form of a literal absolute path: existing part resolved, rest kept. If the
 	 * last component is a symlink, *ret_link is its own canonical name (else NULL). Malloc'ed. */
 	int (*resolve)(void *ctx, const char *path, char **ret_path, char **ret_link);
+	/* Canonical names of the symlinks on the way to what PATH names, the last component too: one behind the other, each
+	 * with a NUL, an empty one at the end. Malloc'ed. May be NULL: then links are trusted. */
+	int (*links)(void *ctx, const char *path, char **ret_links);
 	/* The names of all profiles, for suggestions: NULL-terminated, owned by the host. */
 	const char *const *(*profile_names)(void *ctx);
 };
@@ -111,6 +114,8 @@ enum exec_holes policy_exec_holes(const struct policy *p);
 bool policy_env_unset(const struct policy *p, const char *name);
 /* Canonical paths of all files that were read, as read_file() got them, NULL-terminated: for records
  * and protection. */
+/* For the user, a line each: NULL-terminated. */
+const char *const *policy_notes(const struct policy *p);
 const char *const *policy_files(const struct policy *p);
 
 /* Append S escaped as the summary and errors show it (control bytes, invalid UTF-8, bidi): writes

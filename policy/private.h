@@ -83,6 +83,9 @@ struct policy {
 	opset named, asked; /* by a rule that is no allow (stat: by any); by an ask */
 
 	struct matcher *matcher;
+
+	const char **notes; /* made by policy_finish() */
+	size_t n_notes;
 };
 
 /* Copy the first error out, when the policy has failed; otherwise record R (<0) as the first. */
@@ -100,6 +103,9 @@ int env_finish(struct policy *p);
 int policy_resolve_names(struct policy *p);
 /* check.c: rules that can't act. After matcher_build(). */
 int policy_check_rules(struct policy *p);
+/* planted.c: what links lead to that the command may make is not allowed. After matcher_build(), which it may do
+ * again. */
+int policy_drop_planted(struct policy *p);
 /* match.c */
 int matcher_build(struct policy *p);
 

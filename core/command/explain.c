@@ -385,6 +385,8 @@ static int load(struct explain *e, const struct arguments *a, const char *tmpdir
 				       .ptrace_exec = true, .privileged = creds_privileged()};
 	int r = policy_load(&a->policy, tmpdir, protect, &e->policy, ret_error);
 
+	for (const char *const *note = r == 0 ? policy_notes(e->policy) : NULL; note && *note; note++)
+		fprintf(stderr, "sluice: %s\n", *note);
 	if (r == 0)
 		r = policy_plan(e->policy, &caps, &e->plan, ret_error);
 	if (r == 0) {

@@ -107,6 +107,36 @@ static inline int fake_resolve(void *ctx, const char *path, char **ret_path, cha
 	return 0;
 }
 
+/* As it is walked; targets of the tests' links have none in them. */
+static inline int fake_links(void *ctx, const char *path, char **ret_links)
+{
+	const struct fake_world *w = ctx;
+	char at[8192] = "", *out = calloc(1, 8192);
+	size_t n = 0;
+
+	for (const char *s = path; *s;) {
+		const char *target;
+		size_t len = strlen(at), width;
+
+		s += strspn(s, "/");
+		width = strcspn(s, "/");
+		if (!width)
+			break;
+		at[len] = '/';
+		memcpy(at + len + 1, s, width);
+		at[len + 1 + width] = '\0';
+		s += width;
+		target = fake_find(w->links, at);
+		if (!target)
+			continue;
+		strcpy(out + n, at);
+		n += strlen(at) + 1;
+		strcpy(at, target);
+	}
+	*ret_links = out;
+	return 0;
+}
+
 static inline const char *const *fake_profile_names(void *ctx)
 {
 	static const char *const names[] = {"base", "build", "credentials", "npm", "open", NULL};
@@ -129,6 +159,7 @@ static inline struct policy_host fake_host(const struct fake_world *world)
 		.get_variable = fake_get_variable,
 		.home_of = fake_home_of,
 		.resolve = fake_resolve,
+		.links = fake_links,
 		.profile_names = fake_profile_names,
 	};
 }

@@ -13,6 +13,8 @@ static const struct fake_pair links[] = {
 	{"/lib", "/usr/lib"},
 	{"/loop", "/proc/1234/fd"},
 	{"/home/u/l", "/home/u/.ssh"},
+	{"/home/u/proj/out", "/home/u/.ssh"},
+	{"/home/u/proj/in", "/home/u/proj/src"},
 	{NULL, NULL},
 };
 static const struct fake_pair files[] = {
@@ -293,6 +295,32 @@ static void refuses_rules_that_cannot_act(void **state)
 	CHECK(rows);
 }
 
+static void refuses_links_that_the_command_may_make(void **state)
+{
+	static const struct row rows[] = {
+		{"allow all $PWD\nallow read $PWD/out/id",
+		 "my.policy:2:12: \"$PWD/out/id\" leads to /home/u/.ssh/id by the link /home/u/proj/out, which the "
+		 "command could have put there: write the name without links"},
+		{"allow all $PWD\nallow read $PWD/out/*",
+		 "my.policy:2:12: \"$PWD/out/*\" leads to /home/u/.ssh/* by the link /home/u/proj/out, which the "
+		 "command could have put there: write the name without links"},
+		{"allow all $PWD\nask read $PWD/out",
+		 "my.policy:2:10: \"$PWD/out\" leads to /home/u/.ssh by the link /home/u/proj/out, which the "
+		 "command could have put there: write the name without links"},
+		{"ask create ~/l\nallow read ~/l",
+		 "my.policy:1:12: \"~/l\" leads to /home/u/.ssh by the link /home/u/l, which the command could have "
+		 "put there: write the name without links"},
+		{"allow all $PWD\nallow read ~/l", "no error"},
+		{"allow all $PWD\ndeny all $PWD/out", "no error"},
+		{"allow all $PWD\nallow read $PWD/in/x", "no error"},
+		{"allow all $PWD\nallow read $PWD/out ~/.ssh", "no error"},
+		{"allow all /\nallow rx /lib", "no error"},
+	};
+
+	(void)state;
+	CHECK(rows);
+}
+
 static int load_with_option(const char *text, enum action action, const char *argument,
 			    struct policy_error *ret_error)
 {
@@ -432,6 +460,7 @@ int main(void)
 		cmocka_unit_test(names_the_place_within_words),
 		cmocka_unit_test(says_what_is_not_supported),
 		cmocka_unit_test(refuses_rules_that_cannot_act),
+		cmocka_unit_test(refuses_links_that_the_command_may_make),
 		cmocka_unit_test(explains_options),
 		cmocka_unit_test(explains_files_and_profiles),
 		cmocka_unit_test(keeps_the_first_error),
