@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int strictness(enum action a)
 {
@@ -58,6 +59,22 @@ static struct verdict decide_lost_name(const struct request *q, const struct nee
 	return decide_name(q, need, shown, (size_t)len);
 }
 
+/* base lets /proc be read, of which the kernel keeps these for root: as root the supervisor reads there. */
+static bool rule_is_for_proc(const struct rule *rule)
+{
+	return rule->rank == RANK_BUILTIN && rule->n_names && strcmp(rule->names[0].prefix, "/proc") == 0;
+}
+
+static bool shows_the_kernel(const char *name, size_t len)
+{
+	static const char *const names[] = {"/proc/kcore", "/proc/kmsg", "/proc/vmcore"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == len && memcmp(name, names[i], len) == 0)
+			return true;
+	return false;
+}
+
 struct verdict request_decide(const struct request *q, const struct need *need)
 {
 	const struct resolved *at = &q->at[need->which];
@@ -90,6 +107,8 @@ struct verdict request_decide(const struct request *q, const struct need *need)
 	}
 	if ((need->op == OP_READ || need->op == OP_WRITE) && rule_means_own_terminals(v.rule) &&
 	    terminal_is_foreign(&at->st))
+		return refused;
+	if (v.rule && v.action <= ACTION_ASK && rule_is_for_proc(v.rule) && shows_the_kernel(name, len))
 		return refused;
 	named = plan_named(q->rules->plan, at->st.st_dev, at->st.st_ino);
 	if (!named)

@@ -195,3 +195,13 @@ class Privileged(SluiceCase):
         self.assertIn("SECRET", self.native("env", "-u", "PARENTS", *argv, env=env).out)
         result = self.sluice("env", "-u", "PARENTS", *argv, policy=POLICY, env=env)
         self.assertNotIn("SECRET", result.out)
+
+    @case
+    def a_profile_does_not_open_the_kernels_own_files(self):
+        """It lets /proc be read, and reads there are the supervisor's, whose rights are root's."""
+        argv = ["python3", "-c", "import os; os.open('/proc/kmsg', os.O_RDONLY | os.O_NONBLOCK); print('opened')"]
+        if self.native(*argv).out != "opened\n":
+            self.skip("/proc/kmsg can't be opened here")
+        self.assertNotIn("opened", self.sluice(*argv, policy="build").out)
+        named = self.sluice(*argv, policy="build", options=["--allow", "read:/proc/kmsg"])
+        self.assertEqual(named.out, "opened\n", named)

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import time
 
-from harness import LAYERS, SluiceCase, add_cases, case
+from harness import LAYERS, SluiceCase, add_cases, case, tree_of
 
 # Opens a terminal under a name that is another one half of the time.
 FLIP = """
@@ -83,9 +83,16 @@ FRESH_PLANTS = {
 SECRETS = (".ssh/id_ed25519", ".ssh/config", ".aws/credentials", ".gnupg/secring.gpg", ".netrc", ".npmrc", ".pypirc",
            ".git-credentials", ".docker/config.json", ".kube/config", ".config/gh/hosts.yml", ".config/gcloud/x.json",
            ".cargo/credentials.toml", ".password-store/mail.gpg", ".bash_history", ".mozilla/firefox/p/logins.json",
-           "Documents/letter.txt", ".config/sluice/my.policy")
+           ".local/share/uv/credentials/credentials.toml", ".conan2/credentials.json", ".stack/upload/credentials.json",
+           ".luarocks/upload_config.lua", ".nimble/github_api_token", "Documents/letter.txt", ".config/sluice/my.policy")
 STARTERS = (".bashrc", ".profile", ".zshrc", ".config/autostart/x.desktop", ".local/bin/git", ".ssh/authorized_keys",
-            ".gitconfig", ".config/git/config", ".vimrc", ".config/systemd/user/x.service", ".config/sluice/x.policy")
+            ".gitconfig", ".config/git/config", ".vimrc", ".config/systemd/user/x.service", ".config/sluice/x.policy",
+            ".ccache/ccache.conf", ".cache/ccache/ccache.conf")
+OBEYED = (".vscode/settings.json", ".vscode/tasks.json", ".idea/workspace.xml", ".envrc", ".claude/settings.json",
+          ".mcp.json", "HEAD")
+# Where a profile lets a build make something, and where a link there might lead.
+ROOTS = (".ccache", ".cache/sccache", ".cache/go-build", ".npm/_logs", ".cargo/.package-cache")
+LEADS = ("", ".ssh", ".bashrc", "/")
 GIT = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
        "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_NOSYSTEM": "1"}
 
@@ -199,6 +206,69 @@ class Build(SluiceCase):
         self.assertEqual([paths[0]], [p for p in paths if os.path.lexists(p)], r)
         with open(paths[0], encoding="utf-8") as f:
             self.assertEqual("mine\n", f.read())
+
+    @case
+    def what_others_obey_in_the_project_is_not_written(self):
+        script = 'for f; do mkdir -p "$(dirname "$f")"; echo planted >>"$f"; echo planted >n; mv n "$f"; done'
+        in_dir = [os.path.join(self.dir, n) for n in OBEYED]
+        self.native("sh", "-c", script, "sh", *OBEYED)
+        self.assertTrue(all(map(os.path.exists, in_dir)), "the control")
+        shutil.rmtree(self.dir)
+        os.mkdir(self.dir)
+        self.put(".vscode/settings.json", "mine\n")
+        r = self.sluice("sh", "-c", script, "sh", *OBEYED, policy="build")
+        self.assertEqual([p for p in in_dir if os.path.lexists(p)], in_dir[:1], r)
+        with open(in_dir[0], encoding="utf-8") as f:
+            self.assertEqual(f.read(), "mine\n")
+        self.shell("mkdir objects refs; echo ref: refs/heads/x >HEAD; printf '[core]\\nbare=false\\nworktree=.\\n' >config")
+        self.assertNotEqual(self.native("git", "rev-parse", "--git-dir").out, self.dir + "\n")
+
+    @case
+    def links_that_a_run_leaves_are_not_followed_by_the_next(self):
+        for root in ROOTS:
+            for lead in LEADS:
+                shutil.rmtree(self.home)
+                os.mkdir(self.home)
+                self.put_home(".bashrc", "mine\n")
+                self.put_home(".ssh/id", "secret\n")
+                to, at = os.path.join(self.home, lead), os.path.join(self.home, root)
+                plant = 'mkdir -p "${1%%/*}"; ln -s %s "$1"' % to
+                script = ('echo evil >>"$1"; echo evil >>"$1/.bashrc"; echo evil >>"$1/authorized_keys"; cat "$1/id"; '
+                          'mkdir -p "$1/.config/autostart"; echo evil >"$1%s/.config/autostart/x"'
+                          % (self.home if lead == "/" else ""))
+                if root == ROOTS[0] and lead == "":
+                    self.native("sh", "-c", plant + ";" + script, "sh", at)
+                    with open(os.path.join(self.home, ".bashrc"), encoding="utf-8") as f:
+                        self.assertIn("evil", f.read(), "the control")
+                    os.unlink(at)
+                    shutil.rmtree(os.path.join(self.home, ".config"))
+                    self.put_home(".bashrc", "mine\n")
+                self.shell('mkdir -p "$(dirname "%s")"; ln -s "%s" "%s"' % (at, to, at))
+                if not os.path.islink(at):
+                    os.makedirs(os.path.dirname(at), exist_ok=True)
+                    os.symlink(to, at)
+                before = tree_of(self.home)
+                r = self.sluice("sh", "-c", script, "sh", at, policy="build")
+                self.assertEqual(tree_of(self.home), before, r)
+                self.assertNotIn("secret", r.out, r)
+
+    @case
+    def what_the_user_allows_by_a_link_in_the_project_is_an_error(self):
+        self.put_home(".ssh/id", "secret\n")
+        self.shell("ln -s ~/.ssh out; mkdir real")
+        for what in ("out", "out/id", "out/*"):
+            r = self.sluice("cat", "out/id", policy="build", options=["--allow", "rw:" + what])
+            self.assert_status(r, 125)
+            self.assertIn("by the link %s/out, which the command could have put there" % self.dir, r.err)
+        self.assert_status(self.sluice("cat", "out/id", policy="build", options=["--allow", "rw:~/.ssh"]), 0)
+        self.assert_status(self.sluice("true", policy="build", options=["--allow", "rw:real"]), 0)
+
+    @case
+    def links_that_lead_to_what_is_allowed_are_no_error(self):
+        self.shell("mkdir real; ln -s real out")
+        r = self.sluice("sh", "-c", "echo x >out/f", policy="build", options=["--allow", "rw:out"])
+        self.assert_status(r, 0)
+        self.assertEqual(r.err, "")
 
     @case
     def the_home_and_what_is_above_are_no_project(self):

@@ -195,8 +195,20 @@ static void never_say_never_and_keep_globs_away_from_projects(void **state)
 	}
 }
 
-/* Refusals inside of what is allowed cost: only Git's files in the project are worth it. */
-static void refuse_nothing_inside_of_allowed_directories_but_git(void **state)
+/* Refusals inside of what is allowed cost: only what names commands for others to execute is worth it. */
+static bool names_commands(const char *name)
+{
+	static const char *const names[] = {P "/.git", P "/.vscode", P "/.idea", P "/.envrc", P "/.claude", P "/.mcp.json",
+					    P "/HEAD", 					    "ccache.conf"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(name, names[i], strlen(names[i])) == 0 ||
+		    (names[i][0] != '/' && strstr(name, names[i])))
+			return true;
+	return false;
+}
+
+static void refuse_nothing_inside_of_allowed_directories_but_what_names_commands(void **state)
 {
 	struct policy *p = load("build", NULL);
 	size_t n;
@@ -211,7 +223,7 @@ static void refuse_nothing_inside_of_allowed_directories_but_git(void **state)
 			    (deny->ops & allow->ops) && deny->n_names && allow->n_names &&
 			    pattern_object(&allow->names[0], deny->names[0].text,
 					   strlen(deny->names[0].text)) &&
-			    strncmp(deny->names[0].text, P "/.git", strlen(P "/.git")) != 0)
+			    !names_commands(deny->names[0].text))
 				fail_msg("%s:%d lies in %s:%d", deny->file, deny->line, allow->file,
 					 allow->line);
 		}
@@ -375,7 +387,7 @@ int main(void)
 		cmocka_unit_test(load_with_toolchains_anywhere),
 		cmocka_unit_test(refuse_to_hand_over_a_home_directory),
 		cmocka_unit_test(never_say_never_and_keep_globs_away_from_projects),
-		cmocka_unit_test(refuse_nothing_inside_of_allowed_directories_but_git),
+		cmocka_unit_test(refuse_nothing_inside_of_allowed_directories_but_what_names_commands),
 		cmocka_unit_test(judge_as_they_say),
 		cmocka_unit_test(give_network_to_open_alone),
 		cmocka_unit_test(take_tokens_from_the_environment),
