@@ -73,6 +73,26 @@ PLANTS = {
     "a_submodules_hook": "mkdir -p .git/modules/m/hooks && echo x >.git/modules/m/hooks/pre-commit",
     "its_mode": "chmod 777 .git/hooks",
 }
+# The same for the git of the linked worktree ../wt, which has $E, a repository whose configuration runs a program.
+WORKTREE_PLANTS = {
+    "a_common_directory": "echo $E >$W/commondir",
+    "a_common_directory_moved_in": "echo $E >c && mv c $W/commondir",
+    "a_common_directory_that_is_a_link": "echo $E >c && ln -sf ../../../c $W/commondir",
+    "a_setting_of_its_own": "cp -r $E/* $W && rm $W/commondir",
+    "a_setting_of_the_worktree": "cp $E/config $W/config.worktree",
+    "another_one_in_its_place": "cp -r $W n && echo $E >n/commondir && rm -r $W && mv n $W",
+    "another_one_made_in_its_place": "mv $W $W.o && mkdir $W && cp $W.o/* $W; cp -r $E/* $W && rm -f $W/commondir",
+    "another_one_among_them": "mv $W $W.o && cp -r $W.o $W && cp -r $E/* $W && rm -f $W/commondir",
+    "a_link_in_its_place": "cp -r $W n && cp -r $E/* n && rm n/commondir && mv $W $W.o && ln -s ../../n $W",
+    "a_link_in_place_of_all": "cp -r .git/worktrees n && cp -r $E/* n/wt && rm n/wt/commondir && "
+                              "mv .git/worktrees .git/o && ln -s ../n .git/worktrees",
+    "others_in_place_of_all": "cp -r .git/worktrees n && cp -r $E/* n/wt && rm n/wt/commondir && "
+                              "mv .git/worktrees .git/o && mv n .git/worktrees",
+    "a_submodules_setting": "cat $E/config >>$W/modules/m/config",
+    "a_submodules_common_directory": "echo $E >$W/modules/m/commondir",
+    "a_link_in_a_submodules_place": "cp -r $W/modules/m n && sed -i /worktree/d n/config && cat $E/config >>n/config "
+                                    "&& mv $W/modules/m $W/o && ln -s ../../../../n $W/modules/m",
+}
 FRESH_PLANTS = {
     "a_git_file": "echo 'gitdir: elsewhere' >.git",
     "a_git_link": "ln -s elsewhere .git",
@@ -151,6 +171,40 @@ class Build(SluiceCase):
         self.assertEqual(before, self.protected(), r)
         self.assertIn("refused", r.err)
 
+    def with_others(self):
+        """A repository with a submodule and two linked worktrees, each with that submodule: ../wt and in."""
+        self.repository()
+        for name in ("m", "wt"):
+            shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+        r = self.native("sh", "-ec", """
+            git init -q ../m; cd ../m; echo 1 >f; git add f; git commit -qm m; cd ../w
+            git config extensions.worktreeConfig true; alias git='git -c protocol.file.allow=always'
+            git submodule --quiet add ../m m; git commit -qm two; git worktree add -q ../wt; git worktree add -q in
+            git -C ../wt submodule --quiet update --init; git -C in submodule --quiet update --init""")
+        self.assert_status(r, 0)
+
+    def git_of_the_worktree_runs(self, script, runner):
+        """Does git in ../wt run a program after SCRIPT?"""
+        self.with_others()
+        ran = os.path.join(self.root, "ran")
+        r = runner("sh", "-c", """W=.git/worktrees/wt E=$PWD/evil; printf '#!/bin/sh\ntouch %s\n' >run; chmod +x run
+            mkdir -p $E/objects $E/refs; echo ref: refs/heads/wt >$E/HEAD; printf %s "$PWD" >$E/config
+""" % (
+            ran, "'[core]\nbare = false\nfsmonitor = \"%s/run\"\n'") + script)
+        seen = self.native("git", "status", cwd=os.path.join(self.root, "wt"))
+        if os.path.exists(ran):
+            os.unlink(ran)
+            return True, r, seen
+        return False, r, seen
+
+    def keeps_out_of_the_worktree(self, script):
+        ran, *results = self.git_of_the_worktree_runs(script, self.native)
+        self.assertTrue(ran, "the control\n%s\n%s" % tuple(results))
+        ran, r, seen = self.git_of_the_worktree_runs(script, lambda *a: self.sluice(*a, policy="build"))
+        self.assertFalse(ran, r)
+        self.assertIn("refused", r.err)
+        return seen
+
     @case
     def git_itself_works(self):
         self.repository()
@@ -163,6 +217,27 @@ class Build(SluiceCase):
         self.assertEqual("three\ntwo\none\n", r.out, r)
         self.assertEqual("three\ntwo\none\n", self.native("git", "log", "--format=%s").out)
         self.assert_status(self.native("git", "fsck", "--strict"), 0)
+
+    @case
+    def git_works_in_worktrees_and_submodules_that_are_there(self):
+        self.with_others()
+        r = self.native("sh", "-ec", "cd ../m; echo 2 >f; git commit -qam newer; git rev-parse HEAD")
+        self.assert_status(r, 0)
+        work = "echo 2 >>file; git add file; git commit -qm more; git checkout -qb $1; echo 3 >new; git add new; " \
+               "git commit -qm new; git checkout -q -; git merge -q $1; git status -s -uno; git stash list; git gc -q"
+        script = """set -e; alias git='git -c protocol.file.allow=always'
+            work() { %s; }
+            (work a); (cd in; work b)
+            (cd m; git fetch -q; git checkout -q %s; echo 4 >f; git add f; git commit -qm mine)
+            git add m; git commit -qm module; git checkout -q HEAD~; git -C m checkout -q HEAD~; git status -s
+            git checkout -q -; git -C m checkout -q -
+            git -C m log --format=%%s; git log -1 --format=%%s; git -C in log -1 --format=%%s
+            """ % (work, r.out.strip())
+        r = self.sluice("sh", "-c", script, policy=["build", "allow ro %s/m\n" % self.root])
+        self.assertEqual(" M m\n?? in/\nmine\nnewer\nm\nmodule\nnew\n", r.out, r)
+        self.assert_status(r, 0)
+        for where in (".", "in", "m", "../wt"):
+            self.assert_status(self.native("git", "-C", where, "fsck", "--strict"), 0)
 
     @case
     def a_repository_deeper_down_is_its_own_business(self):
@@ -501,5 +576,7 @@ class Build(SluiceCase):
 
 
 add_cases(Build, PLANTS, lambda self, n: self.keeps_out(PLANTS[n], False), "git_keeps_out_")
+add_cases(Build, WORKTREE_PLANTS, lambda self, n: self.keeps_out_of_the_worktree(WORKTREE_PLANTS[n]),
+          "git_of_a_worktree_keeps_out_")
 add_cases(Build, FRESH_PLANTS, lambda self, n: self.keeps_out(FRESH_PLANTS[n], True),
           "where_no_repository_is_keeps_out_")
