@@ -23,8 +23,13 @@ static const struct {
 	{"deny w ~/.config/sluice", "policies of sluice"},
 	{"deny all ~/.ssh /etc/ssh", "keys and settings of ssh"},
 	{"deny w **/.git/hooks **/.git/config **/.git/config.worktree **/.git/commondir **/.git/modules/**/hooks "
-	 "**/.git/modules/**/config",
+	 "**/.git/modules/**/config **/.git/modules/**/config.worktree **/.git/modules/**/commondir",
 	 "git runs what it names"},
+	{"deny w **/.git/worktrees/*", "git of that worktree runs what is named there"},
+	{"allow w **/.git/worktrees/*/*", NULL},
+	{"deny w **/.git/worktrees/*/hooks **/.git/worktrees/*/config **/.git/worktrees/*/config.worktree "
+	 "**/.git/worktrees/*/commondir **/.git/worktrees/*/modules",
+	 "git of that worktree runs what it names"},
 	{"deny w ~/.gitconfig ~/.config/git ~/.hgrc ~/.config/hg", "version control runs what it names"},
 	{"deny w ~/.vimrc ~/.vim ~/.config/nvim ~/.emacs ~/.emacs.d ~/.config/emacs ~/.nanorc ~/.gdbinit ~/.config/gdb "
 	 "~/.lldbinit ~/.tmux.conf ~/.config/tmux ~/.screenrc ~/.config/Code ~/.config/VSCodium",

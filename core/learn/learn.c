@@ -4,6 +4,7 @@
 #include "core/learn/lines.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -151,17 +152,6 @@ static void put_line(struct text *out, const struct learn_input *in, const struc
 	text_puts(out, "\n");
 }
 
-/* Beneath DIR, is writing NAME among the dangers? */
-static bool is_danger_beneath(const struct learn_input *in, const struct line *dir, const char *name)
-{
-	char path[8192];
-	int n = snprintf(path, sizeof(path), "%.*s/%s", (int)dir->len, dir->path, name);
-
-	return n > 0 && (size_t)n < sizeof(path) &&
-	       policy_decide(in->danger, OP_WRITE, path, (size_t)n).action != ACTION_ALLOW &&
-	       policy_decide(in->danger, OP_WRITE, path, (size_t)n).rule;
-}
-
 static bool holds(const struct learn_input *in, const struct line *dir, const char *name, bool *ret_own)
 {
 	char path[8192];
@@ -172,41 +162,75 @@ static bool holds(const struct learn_input *in, const struct line *dir, const ch
 	return in->exists && in->exists(path);
 }
 
-/* What a directory that may be written must keep, where it holds a repository or lies in one: what git runs. */
+/* "deny w", or "allow" and what LINE does of that, for names beneath DIR: from their first "*" on they are patterns. */
+static void put_guards(struct text *out, const struct learn_input *in, const struct line *line, bool allow,
+		       const char *dir, const char *names)
+{
+	const opset w = OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE) | OPBIT(OP_META);
+
+	text_puts(out, allow ? "allow " : "deny ");
+	put_ops(out, allow ? ops_of(line) & w : w);
+	for (size_t len; *names; names += len + strspn(names + len, " ")) {
+		char path[8192];
+		size_t literal;
+		int n;
+
+		len = strcspn(names, " ");
+		n = snprintf(path, sizeof(path), "%s/%.*s", dir, (int)len, names);
+		literal = strlen(dir) + 1 + strcspn(names, " *");
+		text_puts(out, " ");
+		put_word(out, in, path, (size_t)n, literal < (size_t)n ? literal : 0);
+	}
+	text_puts(out, "   # git runs what is named there\n");
+}
+
+/* What is behind the last component .git of PATH, or NULL. */
+static const char *within_git(const char *path)
+{
+	const char *rest = NULL;
+
+	for (const char *c = path; (c = strstr(c, "/.git")); c += 5)
+		if (c[5] == '/' || !c[5])
+			rest = c + 5;
+	return rest;
+}
+
+#define BESIDE(dir) dir "hooks " dir "config " dir "config.worktree " dir "commondir"
+
+/* What a directory that may be written must keep, where it holds a repository or lies in one: what git runs. The same
+ * as in the profile build. */
 static void put_guard(struct text *out, const struct learn_input *in, const struct line *line)
 {
-	static const char *const within[] = {"hooks", "config", "config.worktree", "commondir"};
-	static const char *const above[] = {".git/hooks", ".git/config"};
-	const char *const *names = above;
-	size_t n = 2, from = out->len;
-	bool own;
+	char dir[PATH_MAX + sizeof("/.git/worktrees")];
+	const char *rest;
+	bool own, all;
 
-	if (!(line->classes[LEARN_WRITE] || line->classes[LEARN_META]) || !line->dir || line->pattern)
+	if (!(line->classes[LEARN_WRITE] || line->classes[LEARN_META]) || !line->dir || line->pattern ||
+	    line->len >= PATH_MAX)
 		return;
-	if (is_danger_beneath(in, line, "hooks")) {
-		holds(in, line, "", &own);
-		names = within;
-		n = sizeof(within) / sizeof(within[0]);
-	} else if (!holds(in, line, ".git", &own)) {
+	snprintf(dir, sizeof(dir), "%.*s", (int)line->len, line->path);
+	rest = within_git(dir);
+	if (!holds(in, line, rest ? "" : ".git", &own) && !rest)
 		return;
-	}
-	for (size_t i = 0; i < n && !own; i++) {
-		char path[8192];
-		int len = snprintf(path, sizeof(path), "%.*s/%s", (int)line->len, line->path, names[i]);
-
-		text_puts(out, out->len == from ? "deny w " : " ");
-		put_word(out, in, path, (size_t)len, 0);
-	}
-	if (out->len == from)
+	if (own)
 		return;
-	if (names == within && is_danger_beneath(in, line, "modules/x/hooks")) {
-		text_puts(out, " ");
-		put_word(out, in, line->path, line->len, 0);
-		text_puts(out, "/modules/**/hooks ");
-		put_word(out, in, line->path, line->len, 0);
-		text_puts(out, "/modules/**/config");
+	if (!rest)
+		strcat(dir, "/.git");
+	all = !rest || !*rest;
+	if (all) {
+		put_guards(out, in, line, false, dir, BESIDE(""));
+		put_guards(out, in, line, false, dir, BESIDE("modules/**/"));
+		strcat(dir, "/worktrees");
+	} else if (strcmp(rest, "/modules") == 0 || strncmp(rest, "/modules/", 9) == 0) {
+		put_guards(out, in, line, false, dir, BESIDE("**/"));
+	} else if (strncmp(rest, "/worktrees/", 11) == 0 && !strchr(rest + 11, '/')) {
+		put_guards(out, in, line, false, dir, BESIDE("") " modules");
 	}
-	text_puts(out, "   # git runs what these name\n");
+	if (all || strcmp(rest, "/worktrees") == 0) {
+		put_guards(out, in, line, false, dir, "*");
+		put_guards(out, in, line, true, dir, "*/*");
+		put_guards(out, in, line, false, dir, BESIDE("*/") " */modules");
+	}
 }
 
 struct place {

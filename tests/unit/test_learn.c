@@ -363,19 +363,50 @@ static void dangerous_things_are_left_out_and_listed(void **state)
 	assert_string_equal(rules(), "allow rw $PWD/.git\n");
 }
 
+#define GIT "/home/u/proj/.git"
+static const char *const what_git_runs_beside[] = {"/hooks/x", "/config", "/config.worktree", "/commondir", NULL};
+static const char *const what_git_runs[] = {
+	"/hooks/x", "/config", "/config.worktree", "/commondir", "/modules/m/hooks/x", "/modules/a/m/config",
+	"/modules/m/config.worktree", "/modules/m/commondir", "/worktrees/wt", "/worktrees/wt/hooks/x",
+	"/worktrees/wt/config", "/worktrees/wt/config.worktree", "/worktrees/wt/commondir",
+	"/worktrees/wt/modules/m/config", NULL};
+static const char *const what_git_writes[] = {
+	"/index", "/objects/x", "/modules/m/HEAD", "/worktrees/wt/HEAD", "/worktrees/wt/logs/HEAD", NULL};
+
+/* Does the learned policy refuse to write these beneath DIR, or allow it? */
+static void keeps(const char *dir, const char *const *names, bool refused)
+{
+	struct policy *p = policy_of(result.data);
+
+	for (; *names; names++) {
+		char path[128];
+		int n = snprintf(path, sizeof(path), "%s%s", dir, *names);
+
+		if ((policy_decide(p, OP_WRITE, path, (size_t)n).action != ACTION_ALLOW) != refused)
+			fail_msg("%s in\n%s", path, result.data);
+	}
+	policy_free(p);
+}
+
 static void a_repository_in_a_written_directory_is_guarded(void **state)
 {
-	struct policy *p;
-
 	(void)state;
 	begin();
 	made("/home/u/proj/a");
 	made("/home/u/proj/b");
 	made("/home/u/proj/c");
-	assert_string_equal(rules(), "allow rw $PWD\ndeny w $PWD/.git/hooks $PWD/.git/config\n");
-	p = policy_of(result.data);
-	assert_int_equal(policy_decide(p, OP_WRITE, "/home/u/proj/.git/hooks/x", 25).action, ACTION_DENY);
-	policy_free(p);
+	assert_string_equal(
+		rules(),
+		"allow rw $PWD\n"
+		"deny w $PWD/.git/hooks $PWD/.git/config $PWD/.git/config.worktree $PWD/.git/commondir\n"
+		"deny w $PWD/.git/modules/**/hooks $PWD/.git/modules/**/config $PWD/.git/modules/**/config.worktree "
+		"$PWD/.git/modules/**/commondir\n"
+		"deny w $PWD/.git/worktrees/*\n"
+		"allow w $PWD/.git/worktrees/*/*\n"
+		"deny w $PWD/.git/worktrees/*/hooks $PWD/.git/worktrees/*/config $PWD/.git/worktrees/*/config.worktree "
+		"$PWD/.git/worktrees/*/commondir $PWD/.git/worktrees/*/modules\n");
+	keeps(GIT, what_git_runs, true);
+	keeps(GIT, what_git_writes, false);
 	/* Nor does folding within a repository reach what git runs. */
 	begin();
 	made("/home/u/proj/.git/index.lock");
@@ -383,23 +414,44 @@ static void a_repository_in_a_written_directory_is_guarded(void **state)
 	made("/home/u/proj/.git/COMMIT_EDITMSG");
 	made("/home/u/proj/.git/refs/heads/main");
 	assert_non_null(strstr(rules(), "allow rw $PWD/.git\ndeny w $PWD/.git/hooks $PWD/.git/config"));
-	p = policy_of(result.data);
-	for (size_t i = 0; i < 3; i++) {
-		static const char *const kept[] = {"/home/u/proj/.git/hooks/x", "/home/u/proj/.git/config",
-						   "/home/u/proj/.git/modules/m/hooks/x"};
-
-		assert_int_equal(policy_decide(p, OP_WRITE, kept[i], strlen(kept[i])).action, ACTION_DENY);
-	}
-	assert_int_equal(policy_decide(p, OP_WRITE, "/home/u/proj/.git/index", 23).action, ACTION_ALLOW);
-	policy_free(p);
+	keeps(GIT, what_git_runs, true);
+	keeps(GIT, what_git_writes, false);
 	begin();
 	access_line("chmod", "meta", "/home/u/proj/.git", ",\"exists\":true,\"dir\":true");
 	assert_non_null(strstr(rules(), "allow meta $PWD/.git\ndeny w $PWD/.git/hooks"));
+	assert_non_null(strstr(rules(), "\nallow meta $PWD/.git/worktrees/*/*\n"));
+	keeps(GIT, what_git_runs, true);
 	begin();
 	made("/home/u/proj/.git/modules/m/a");
 	made("/home/u/proj/.git/modules/m/b");
 	made("/home/u/proj/.git/modules/m/c");
-	assert_non_null(strstr(rules(), "deny w $PWD/.git/modules/m/hooks $PWD/.git/modules/m/config"));
+	assert_non_null(strstr(rules(), "deny w $PWD/.git/modules/m/**/hooks $PWD/.git/modules/m/**/config"));
+	keeps(GIT "/modules/m", what_git_runs_beside, true);
+	keeps(GIT "/modules/m/modules/n", what_git_runs_beside, true);
+	/* Nor is there more than that directory to a commit in a worktree. */
+	begin();
+	made("/home/u/proj/.git/worktrees/wt/index.lock");
+	made("/home/u/proj/.git/worktrees/wt/HEAD.lock");
+	made("/home/u/proj/.git/worktrees/wt/logs/HEAD");
+	assert_string_equal(rules(), "allow rw $PWD/.git/worktrees/wt\n"
+				     "deny w $PWD/.git/worktrees/wt/hooks $PWD/.git/worktrees/wt/config "
+				     "$PWD/.git/worktrees/wt/config.worktree $PWD/.git/worktrees/wt/commondir "
+				     "$PWD/.git/worktrees/wt/modules\n");
+	keeps(GIT "/worktrees/wt", what_git_runs_beside, true);
+	allows_all();
+	begin();
+	made("/home/u/proj/.git/worktrees/a/HEAD");
+	made("/home/u/proj/.git/worktrees/b/HEAD");
+	made("/home/u/proj/.git/worktrees/c/HEAD");
+	assert_non_null(strstr(rules(), "allow rw $PWD/.git/worktrees\ndeny w $PWD/.git/worktrees/*\n"));
+	keeps(GIT "/worktrees/wt", what_git_runs_beside, true);
+	allows_all();
+	/* Another worktree could take the place of one that was there. */
+	begin();
+	access_line("mkdir", "create", GIT "/worktrees/new", ",\"exists\":false,\"dir\":true");
+	made(GIT "/worktrees/new/commondir");
+	assert_string_equal(rules(), "");
+	assert_non_null(strstr(result.data, "# git of that worktree runs"));
 }
 
 static void hostile_names_stay_words(void **state)
