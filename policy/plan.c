@@ -47,6 +47,25 @@ char *path_parent(const char *path, size_t len)
 	return len <= 1 ? strdup("/") : strndup(path, len - 1);
 }
 
+char *path_join(const char *dir, size_t dir_len, const char *name)
+{
+	char *path = malloc(path_norm(dir_len) + strlen(name) + 2);
+
+	if (path) {
+		memcpy(path, dir, path_norm(dir_len));
+		path[path_norm(dir_len)] = '/';
+		strcpy(path + path_norm(dir_len) + 1, name);
+	}
+	return path;
+}
+
+void strv_free(char **v)
+{
+	for (char **s = v; s && *s; s++)
+		free(*s);
+	free(v);
+}
+
 int planner_lookup(struct planner *p, const char *path, struct node_info *ret)
 {
 	int r;

@@ -257,25 +257,6 @@ static bool same_inode(const struct node_info *a, const struct node_info *b)
 	return a->kind != NODE_MISSING && b->kind != NODE_MISSING && a->dev == b->dev && a->ino == b->ino;
 }
 
-static void strv_free(char **v)
-{
-	for (char **s = v; s && *s; s++)
-		free(*s);
-	free(v);
-}
-
-static char *path_join(const char *dir, size_t dir_len, const char *name)
-{
-	char *path = malloc(path_norm(dir_len) + strlen(name) + 2);
-
-	if (path) {
-		memcpy(path, dir, path_norm(dir_len));
-		path[path_norm(dir_len)] = '/';
-		strcpy(path + path_norm(dir_len) + 1, name);
-	}
-	return path;
-}
-
 /* No grant may carry what is a hole at N. */
 static void lose(struct planner *p, const struct name *n)
 {

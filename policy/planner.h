@@ -153,7 +153,10 @@ __attribute__((format(printf, 3, 4))) int planner_refuse(struct planner *p, cons
 							 const char *fmt, ...);
 void rule_where(const struct rule *rule, char *buf, size_t size);
 opset rule_effective_ops(const struct rule *rule);
+/* Malloc'ed; NULL: no memory. */
 char *path_parent(const char *path, size_t len);
+char *path_join(const char *dir, size_t dir_len, const char *name);
+void strv_free(char **v);
 
 /* plan_lookup.c: paths without a trailing slash; the root is "/" and counts as length 0. */
 static inline size_t path_norm(size_t len)
