@@ -13,9 +13,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 struct mount {
 	char *device; /* "major:minor" */
@@ -28,6 +32,9 @@ struct tree {
 	size_t n;
 	bool read;   /* mountinfo was read */
 	bool shared; /* some device is mounted twice */
+	bool type_known;
+	dev_t type_of; /* the file system asked about last, and its type */
+	unsigned long type;
 };
 
 static int host_lookup(void *ctx, const char *path, struct node_info *ret)
@@ -131,6 +138,46 @@ static bool host_is_script(void *ctx, const char *path)
 	(void)ctx;
 	return fd >= 0 && read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
 	       memcmp(magic, "#!", 2) == 0;
+}
+
+/* Do directories of a file system of this TYPE fold? UNKNOWN, too, where that depends on the mount. */
+static enum folding type_folding(unsigned long type)
+{
+	switch (type) {
+	/* By the flag of a directory alone */
+	case EXT4_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case OVERLAYFS_SUPER_MAGIC:
+		return FOLDING_NO;
+	case MSDOS_SUPER_MAGIC: /* vfat */
+	case EXFAT_SUPER_MAGIC:
+		return FOLDING_YES;
+	default:
+		return FOLDING_UNKNOWN;
+	}
+}
+
+static enum folding host_folding(void *ctx, const char *dir, dev_t dev)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct tree *t = ctx;
+	struct statfs fs;
+	int flags = 0;
+
+	if (fd < 0)
+		return FOLDING_UNKNOWN;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_CASEFOLD_FL)
+		return FOLDING_YES;
+	if (!t->type_known || t->type_of != dev) {
+		if (fstatfs(fd, &fs) < 0)
+			return FOLDING_UNKNOWN;
+		t->type_known = true;
+		t->type_of = dev;
+		t->type = (unsigned long)fs.f_type;
+	}
+	return type_folding(t->type);
 }
 
 /* mountinfo writes blank, tab, newline and backslash in octal. */
@@ -337,7 +384,8 @@ int policy_plan(const struct policy *policy, const struct plan_caps *caps, struc
 				       .lookup = host_lookup,
 				       .list = host_list,
 				       .aliases = host_aliases,
-				       .is_script = host_is_script};
+				       .is_script = host_is_script,
+				       .folding = host_folding};
 	int r = plan_build(policy, &host, caps, ret, ret_error);
 
 	for (size_t i = 0; i < tree.n; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Building a plan: names, baseline, upper bound, traps, rows for the user, in this order.
+ * Building a plan: names, their spellings, baseline, upper bound, traps, rows for the user, in this order.
  */
 #include "policy/planner.h"
 
@@ -164,6 +164,8 @@ static int plan_all(struct planner *p)
 {
 	int r = planner_names(p);
 
+	if (r == 0)
+		r = planner_folds(p);
 	if (r == 0)
 		r = planner_baseline(p);
 	if (r == 0)

@@ -56,6 +56,9 @@ struct plan_alias {
 	char *path, *original; /* malloc'ed */
 };
 
+/* Are names that differ in case one entry of a directory? UNKNOWN: its file system does not tell. */
+enum folding { FOLDING_UNKNOWN, FOLDING_NO, FOLDING_YES };
+
 /* How the planner looks at the file tree. CTX is passed back. Calls return 0 or -errno. */
 struct plan_host {
 	void *ctx;
@@ -66,6 +69,8 @@ struct plan_host {
 	int (*aliases)(void *ctx, const char *path, struct plan_alias **ret, size_t *ret_n);
 	/* Does the file begin with "#!"? Such a file can't be kept by exec-holes checked. May be NULL. */
 	bool (*is_script)(void *ctx, const char *path);
+	/* What the file system, which is DEV, tells of its directory DIR. NULL: no directory folds here. */
+	enum folding (*folding)(void *ctx, const char *dir, dev_t dev);
 };
 
 struct plan_caps {

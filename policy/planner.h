@@ -2,6 +2,7 @@
  * The inside of the planner, shared by policy/plan_*.c. One thread, once, before the start.
  *
  *	plan_names.c   what the rules name in this file tree, what differs beneath a directory
+ *	plan_fold.c    names that have other spellings where case does not count: an error
  *	plan_walk.c    the baseline: grants by subtree, around holes
  *	plan_upper.c   the upper bound of the workers
  *	plan_trap.c    which calls must be seen; what can't be kept is an error
@@ -127,6 +128,9 @@ size_t planner_names_at(const struct planner *p, const char *path, size_t len, s
 size_t planner_names_from(const struct planner *p, const char *path, size_t len);
 /* Is PATH, or what is beneath it, different for each process (/proc/self, /proc/PID)? */
 bool path_is_volatile(const char *path, size_t len);
+
+/* plan_fold.c */
+int planner_folds(struct planner *p);
 
 /* plan_walk.c */
 int planner_baseline(struct planner *p);

@@ -281,6 +281,8 @@ static int fast_object(const struct resolve_from *from, const char *path, size_t
 	r->obj = r_obj;
 	if (fstat(r->obj, &r->st) < 0)
 		return -errno;
+	/* Without a link on the way a path is the name. In other letters, too, where a directory folds: the planner
+	 * lets no refusal lie there (policy/plan_fold.c). */
 	if (clean) {
 		memcpy(r->name, path, len + 1);
 		r->name_len = len;
