@@ -63,7 +63,7 @@ static void keep(const struct host *h, const char *path, const char *data, size_
 	char *name, *link;
 
 	/* By its canonical name, as policy_files() has it. */
-	if (!absolute || !copy || n_read_files == FILES_KEPT || resolve_literal(absolute, &name, &link) < 0)
+	if (!absolute || !copy || n_read_files == FILES_KEPT || resolve_literal(absolute, &name, &link, NULL) < 0)
 		return;
 	free(link);
 	memcpy(copy, data, len);
@@ -203,16 +203,10 @@ static const char *host_home_of(void *ctx, const char *user)
 	return h->user_home;
 }
 
-static int host_resolve(void *ctx, const char *path, char **ret_path, char **ret_link)
+static int host_resolve(void *ctx, const char *path, char **ret_path, char **ret_link, char **ret_links)
 {
 	(void)ctx;
-	return resolve_literal(path, ret_path, ret_link);
-}
-
-static int host_links(void *ctx, const char *path, char **ret_links)
-{
-	(void)ctx;
-	return resolve_literal_links(path, ret_links);
+	return resolve_literal(path, ret_path, ret_link, ret_links);
 }
 
 static void read_names(struct host *h, const char *dir)
@@ -354,6 +348,30 @@ static int protect_files(struct policy *p, const struct host *h, const char *con
 	return r;
 }
 
+/* Policies of later runs that only look as if they lay in DIR, as who keeps them in a repository has them. */
+static int protect_linked(struct policy *p, const char *dir, struct policy_error *ret_error)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+	int r = 0;
+
+	while (d && r >= 0 && (e = readdir(d))) {
+		_cleanup_free_ char *path = NULL;
+
+		if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
+			continue;
+		if (asprintf(&path, "%s/%s", dir, e->d_name) < 0) {
+			path = NULL;
+			r = fail(ret_error, -ENOMEM, dir);
+		} else if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+			r = policy_add_protected(p, path, ret_error);
+		}
+	}
+	if (d)
+		closedir(d);
+	return r;
+}
+
 static int add_own_file(struct policy *p, const char *path, struct policy_error *ret_error)
 {
 	char word[2 * PATH_MAX], line[2 * PATH_MAX + 16];
@@ -391,6 +409,8 @@ static int load(struct policy *p, const struct host *h, const struct policy_opti
 			return fail(ret_error, -ENOMEM, "~/.config/sluice");
 		}
 		r = policy_add_protected(p, own, ret_error);
+		if (r >= 0)
+			r = protect_linked(p, own, ret_error);
 	}
 	for (const char *const *dir = rundir_all(); *dir && r >= 0; dir++)
 		r = policy_add_protected(p, *dir, ret_error);
@@ -408,7 +428,6 @@ static const struct policy_host callbacks = {
 	.get_variable = host_get_variable,
 	.home_of = host_home_of,
 	.resolve = host_resolve,
-	.links = host_links,
 	.profile_names = host_profile_names,
 };
 

@@ -92,6 +92,18 @@ static int prepend(struct walk *w, const char *target)
 	return 0;
 }
 
+/* Could somebody with our ids have put DONE there? Not into a directory that we neither own nor may write. */
+static bool could_be_ours(const struct walk *w)
+{
+	char dir[PATH_MAX];
+	size_t len = (size_t)(strrchr(w->done, '/') - w->done);
+	struct stat st;
+
+	memcpy(dir, w->done, len);
+	strcpy(dir + len, len ? "" : "/");
+	return stat(dir, &st) < 0 || st.st_uid == geteuid() || faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS) == 0;
+}
+
 static int walk_path(struct walk *w, char **ret_link)
 {
 	char target[PATH_MAX];
@@ -120,7 +132,7 @@ static int walk_path(struct walk *w, char **ret_link)
 			w->own = strlen(w->rest);
 		if (n == 0)
 			continue;
-		if (w->met)
+		if (w->met && could_be_ours(w))
 			fwrite(w->done, 1, w->len + 1, w->met);
 		if (own && last) {
 			*ret_link = strdup(w->done);
@@ -239,48 +251,34 @@ static struct walk *walk_new(const char *path)
 	return w;
 }
 
-int resolve_literal_links(const char *path, char **ret_links)
+int resolve_literal(const char *path, char **ret_path, char **ret_link, char **ret_links)
 {
 	_cleanup_free_ struct walk *w = NULL;
 	_cleanup_free_ char *link = NULL, *links = NULL;
 	size_t len;
-	int r = check_length(path);
-
-	if (r < 0)
-		return r;
-	w = walk_new(path);
-	if (w)
-		w->met = open_memstream(&links, &len);
-	if (!w || !w->met)
-		return -ENOMEM;
-	r = walk_path(w, &link);
-	if (fclose(w->met) != 0)
-		r = -ENOMEM;
-	if (r < 0)
-		return r;
-	*ret_links = links; /* which ends with one NUL more */
-	links = NULL;
-	return 0;
-}
-
-int resolve_literal(const char *path, char **ret_path, char **ret_link)
-{
-	_cleanup_free_ struct walk *w = NULL;
-	_cleanup_free_ char *link = NULL;
 	int r;
 
 	r = check_length(path);
 	if (r < 0)
 		return r;
+	*ret_link = NULL;
+	if (ret_links)
+		*ret_links = NULL;
 	if (is_canonical(path)) {
 		*ret_path = strdup(path);
-		*ret_link = NULL;
 		return *ret_path ? 0 : -ENOMEM;
 	}
 	w = walk_new(path);
 	if (!w)
 		return -ENOMEM;
+	if (ret_links) {
+		w->met = open_memstream(&links, &len);
+		if (!w->met)
+			return -ENOMEM;
+	}
 	r = walk_path(w, &link);
+	if (w->met && fclose(w->met) != 0)
+		r = -ENOMEM;
 	if (r < 0)
 		return r;
 	*ret_path = strdup(w->len ? w->done : "/");
@@ -288,6 +286,10 @@ int resolve_literal(const char *path, char **ret_path, char **ret_link)
 		return -ENOMEM;
 	*ret_link = link;
 	link = NULL;
+	if (ret_links) {
+		*ret_links = links; /* which ends with one NUL more */
+		links = NULL;
+	}
 	return 0;
 }
 

@@ -6,13 +6,10 @@
 
 /* The canonical form of PATH, absolute: the existing part resolved as realpath does, the rest kept
  * but for "." and "..". If the last component is a symlink, *RET_LINK is the link's own canonical
- * name, else NULL. Both malloc'ed. Nothing beneath /proc/self is resolved: it will be another's.
+ * name, else NULL. *RET_LINKS (NULL: not wanted): the symlinks on the way, as policy_host has it. Malloc'ed. Nothing beneath /proc/self is resolved: it will be another's.
  * -ELOOP, -ENAMETOOLONG, -EINVAL (relative), -ENOMEM; a part that can't be searched counts as
  * missing. One thread only. */
-int resolve_literal(const char *path, char **ret_path, char **ret_link);
-
-/* The canonical names of all symlinks on that way, as policy_host has it: malloc'ed. -errno as above. */
-int resolve_literal_links(const char *path, char **ret_links);
+int resolve_literal(const char *path, char **ret_path, char **ret_link, char **ret_links);
 
 /* What was learned of directories may be wrong by now: before another policy is loaded. */
 void resolve_literal_forget(void);

@@ -34,11 +34,11 @@ static char *join(struct policy *p, const char *dir, size_t dir_len, const char 
 	return path;
 }
 
-/* The path by which a file is known. */
-static int canonical(struct policy *p, const char *path, const char **ret)
+/* The path by which a file is known, and the links that lead there. */
+static int canonical(struct policy *p, const char *path, const char **ret, const char **ret_links)
 {
 	const char *pwd = p->host.get_variable(p->host.ctx, "PWD");
-	char *real, *link = NULL;
+	char *real, *link = NULL, *links = NULL;
 	int r;
 
 	if (*path != '/' && pwd) {
@@ -47,15 +47,18 @@ static int canonical(struct policy *p, const char *path, const char **ret)
 			return -ENOMEM;
 	}
 	*ret = path;
+	*ret_links = NULL;
 	if (!p->host.resolve || *path != '/')
 		return 0;
-	r = p->host.resolve(p->host.ctx, path, &real, &link);
+	r = p->host.resolve(p->host.ctx, path, &real, &link, &links);
 	if (r < 0)
 		return r;
 	*ret = arena_copy(&p->arena, real, strlen(real));
 	free(real);
 	free(link);
-	return *ret ? 0 : -ENOMEM;
+	r = *ret ? policy_keep_links(p, links, ret_links) : -ENOMEM;
+	free(links);
+	return r;
 }
 
 static int cycle_error(struct policy *p, const struct request *rq, const char *key)
@@ -87,9 +90,10 @@ static int load(struct policy *p, const struct request *rq)
 		.rank = rq->rank,
 		.depth = rq->outer ? rq->outer->depth + 1 : 0,
 	};
+	const char *links = NULL;
 	size_t len;
 	char *data;
-	int r = canonical(p, rq->path, &source.path);
+	int r = canonical(p, rq->path, &source.path, &links);
 
 	if (r == -ENOMEM)
 		return r;
@@ -111,10 +115,14 @@ static int load(struct policy *p, const struct request *rq)
 				    strerror(-r));
 	p->loaded = arena_grow(&p->arena, p->loaded, p->n_loaded, &p->cap_loaded, sizeof(*p->loaded));
 	p->files = arena_grow(&p->arena, p->files, p->n_files + 1, &p->cap_files, sizeof(*p->files));
-	if (!p->loaded || !p->files) {
+	p->file_links =
+		arena_grow(&p->arena, p->file_links, p->n_file_links, &p->cap_file_links, sizeof(*p->file_links));
+	if (!p->loaded || !p->files || !p->file_links) {
 		free(data);
 		return -ENOMEM;
 	}
+	if (links)
+		p->file_links[p->n_file_links++] = (struct file_link){rq->shown, links};
 	p->loaded[p->n_loaded++] = (struct loaded){source.path, rq->rank};
 	p->files[p->n_files++] = source.path;
 	p->files[p->n_files] = NULL;

@@ -17,23 +17,12 @@ static bool may_be_made(const struct policy *p, const char *name)
 	return policy_decide(p, OP_CREATE, name, strlen(name)).action <= ACTION_ASK;
 }
 
-/* The first such link on the way to what the rule names, in the arena; NULL in *RET: none. */
-static int find_link(struct policy *p, const struct draft *draft, const char **ret)
+const char *policy_planted_link(const struct policy *p, const char *links)
 {
-	char *links = NULL;
-	int r = p->host.links(p->host.ctx, draft->written.prefix, &links);
-
-	*ret = NULL;
-	if (r < 0 || !links)
-		return r == -ENOMEM ? r : 0;
-	for (const char *name = links; *name && !*ret && r == 0; name += strlen(name) + 1) {
-		if (!may_be_made(p, name))
-			continue;
-		*ret = arena_copy(&p->arena, name, strlen(name));
-		r = *ret ? 0 : -ENOMEM;
-	}
-	free(links);
-	return r;
+	for (const char *name = links; name && *name; name += strlen(name) + 1)
+		if (may_be_made(p, name))
+			return name;
+	return NULL;
 }
 
 static const struct pattern *resolved_name(const struct rule *rule)
@@ -87,22 +76,27 @@ int policy_drop_planted(struct policy *p)
 	bool any = false;
 	int r = 0;
 
-	if (!p->host.links)
-		return 0;
+	for (size_t i = 0; i < p->n_file_links; i++) {
+		const char *file = p->file_links[i].file, *link = policy_planted_link(p, p->file_links[i].links);
+
+		if (link)
+			return place_error(&p->error, &(struct place){.file = file}, 0,
+					   "leads through the link %s, which the command could have put there, or "
+					   "could put another one: name the policy without links",
+					   shown(link, strlen(link)));
+	}
 	links = arena_alloc(&p->arena, (p->n_rules + 1) * sizeof(*links));
 	names = arena_alloc(&p->arena, (p->n_rules + 1) * sizeof(*names));
 	p->notes = arena_alloc(&p->arena, (p->n_rules + 1) * sizeof(*p->notes));
 	if (!links || !names || !p->notes)
 		return -ENOMEM;
 	memset(p->notes, 0, (p->n_rules + 1) * sizeof(*p->notes));
-	for (size_t i = p->n_derived; i < p->n_rules && r == 0; i++) {
-		links[i] = NULL;
-		if (allows_behind_link(p, i))
-			r = find_link(p, &p->drafts[i], &links[i]);
+	for (size_t i = p->n_derived; i < p->n_rules; i++) {
+		links[i] = allows_behind_link(p, i) ? policy_planted_link(p, p->drafts[i].links) : NULL;
 		any |= links[i] != NULL;
 	}
-	if (r < 0 || !any)
-		return r;
+	if (!any)
+		return 0;
 	for (size_t i = p->n_derived; i < p->n_rules; i++) {
 		struct rule *rule = &p->rules[i];
 

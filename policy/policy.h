@@ -26,11 +26,10 @@ struct policy_host {
 	/* Home directory of USER for ~user, or NULL. */
 	const char *(*home_of)(void *ctx, const char *user);
 	/* The canonical form of a literal absolute path: existing part resolved, rest kept. If the
-	 * last component is a symlink, *ret_link is its own canonical name (else NULL). Malloc'ed. */
-	int (*resolve)(void *ctx, const char *path, char **ret_path, char **ret_link);
-	/* Canonical names of the symlinks on the way to what PATH names, the last component too: one behind the other, each
-	 * with a NUL, an empty one at the end. Malloc'ed. May be NULL: then links are trusted. */
-	int (*links)(void *ctx, const char *path, char **ret_links);
+	 * last component is a symlink, *ret_link is its own canonical name (else NULL). *ret_links: the canonical names of
+	 * symlinks that were followed, that one too, but for those that nobody with our ids can have made: one behind the
+	 * other, each with a NUL, an empty one at the end; NULL: none. Malloc'ed. */
+	int (*resolve)(void *ctx, const char *path, char **ret_path, char **ret_link, char **ret_links);
 	/* The names of all profiles, for suggestions: NULL-terminated, owned by the host. */
 	const char *const *(*profile_names)(void *ctx);
 };
@@ -114,6 +113,8 @@ enum exec_holes policy_exec_holes(const struct policy *p);
 bool policy_env_unset(const struct policy *p, const char *name);
 /* Canonical paths of all files that were read, as read_file() got them, NULL-terminated: for records
  * and protection. */
+/* Of LINKS, as host.resolve() gives them: one that the policy lets the command make, or NULL. */
+const char *policy_planted_link(const struct policy *p, const char *links);
 /* For the user, a line each: NULL-terminated. */
 const char *const *policy_notes(const struct policy *p);
 const char *const *policy_files(const struct policy *p);

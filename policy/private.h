@@ -21,7 +21,13 @@ struct draft {
 	const char *raw;	/* the target as it stands in the line */
 	int column;
 	const char *variable; /* the first that stands in the target */
+	const char *links;    /* on the way to what it names, as policy_host has them; NULL: none */
 	bool implicit;	      /* policy_add_protected() */
+};
+
+/* A policy that was read by a name that leads through links. */
+struct file_link {
+	const char *file, *links;
 };
 
 /* A file being read; the innermost first. */
@@ -76,6 +82,8 @@ struct policy {
 
 	const char **files;
 	size_t n_files, cap_files;
+	struct file_link *file_links;
+	size_t n_file_links, cap_file_links;
 	struct loaded *loaded;
 	size_t n_loaded, cap_loaded;
 
@@ -99,7 +107,9 @@ int policy_include(struct policy *p, const struct source *source, const struct p
 /* env.c */
 int env_parse(struct policy *p, const struct source *source, struct lexer *lx);
 int env_finish(struct policy *p);
-/* resolve.c: names of all rules. */
+/* resolve.c: LINKS as policy_host has them into the arena, NULL if there are none. 0 or -ENOMEM. */
+int policy_keep_links(struct policy *p, const char *links, const char **ret);
+/* Names of all rules. */
 int policy_resolve_names(struct policy *p);
 /* check.c: rules that can't act. After matcher_build(). */
 int policy_check_rules(struct policy *p);

@@ -55,29 +55,45 @@ static const char *own_name(struct policy *p, const char *path)
 	return path;
 }
 
-/* The canonical form of PATH, and of its last component as a link (else NULL). In the arena. */
-static int resolve(struct policy *p, const char *path, const char **ret_path, const char **ret_link)
+int policy_keep_links(struct policy *p, const char *links, const char **ret)
+{
+	size_t len = 0;
+
+	while (links && links[len])
+		len += strlen(links + len) + 1;
+	*ret = NULL;
+	if (len == 0)
+		return 0;
+	*ret = arena_copy(&p->arena, links, len); /* which adds a NUL */
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* The canonical form of PATH, and of its last component as a link (else NULL); what it led through. In the arena. */
+static int resolve(struct policy *p, const char *path, const char **ret_path, const char **ret_link,
+		   const char **ret_links)
 {
 	const char *own = own_name(p, path);
-	char *real = NULL, *link = NULL;
+	char *real = NULL, *link = NULL, *links = NULL;
 	size_t pid_len;
 	int r;
 
 	if (!own)
 		return -ENOMEM;
+	*ret_links = NULL;
 	*ret_link = own != path ? path : NULL;
 	*ret_path = own;
 	if (own != path || leads_into(path, "/proc/self") || !p->host.resolve)
 		return 0;
-	r = p->host.resolve(p->host.ctx, path, &real, &link);
+	r = p->host.resolve(p->host.ctx, path, &real, &link, &links);
 	if (r < 0)
 		return r;
 	*ret_path = arena_copy(&p->arena, real, strlen(real));
 	if (link)
 		*ret_link = arena_copy(&p->arena, link, strlen(link));
-	r = *ret_path && (!link || *ret_link) ? 0 : -ENOMEM;
+	r = *ret_path && (!link || *ret_link) ? policy_keep_links(p, links, ret_links) : -ENOMEM;
 	free(real);
 	free(link);
+	free(links);
 	if (r < 0)
 		return r;
 	pid_len = proc_pid_len(*ret_path);
@@ -101,7 +117,7 @@ static bool has_dotdot(const struct pattern *p)
 	return false;
 }
 
-static int resolve_rule(struct policy *p, struct rule *rule, const struct draft *draft)
+static int resolve_rule(struct policy *p, struct rule *rule, struct draft *draft)
 {
 	const struct pattern *written = &draft->written;
 	struct place place = {rule->file, rule->line};
@@ -112,7 +128,7 @@ static int resolve_rule(struct policy *p, struct rule *rule, const struct draft 
 		return place_error(&p->error, &place, draft->column,
 				   "\"/proc/thread-self\" is another directory for each thread: write "
 				   "/proc/self, or /proc/self/task/*");
-	r = resolve(p, written->prefix, &path, &link);
+	r = resolve(p, written->prefix, &path, &link, &draft->links);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
@@ -143,13 +159,13 @@ static int resolve_rule(struct policy *p, struct rule *rule, const struct draft 
 /* Where DIR is too much to hand over: what to call it, or NULL. */
 static const char *judge_dir(struct policy *p, const char *dir)
 {
-	const char *home = p->host.get_variable(p->host.ctx, "HOME"), *real, *link;
+	const char *home = p->host.get_variable(p->host.ctx, "HOME"), *real, *link, *links;
 
 	if (strcmp(dir, "/") == 0)
 		return "/";
 	if (!home || *home != '/')
 		return NULL;
-	if (resolve(p, home, &real, &link) < 0)
+	if (resolve(p, home, &real, &link, &links) < 0)
 		real = home;
 	return strcmp(dir, real) == 0  ? "your home directory"
 	       : leads_into(real, dir) ? "above your home directory"

@@ -63,10 +63,10 @@ static const char *home_of(void *ctx, const char *user)
 	return user && *user ? NULL : a->home;
 }
 
-static int keep_name(void *ctx, const char *path, char **ret_path, char **ret_link)
+static int keep_name(void *ctx, const char *path, char **ret_path, char **ret_link, char **ret_links)
 {
 	(void)ctx;
-	*ret_link = NULL;
+	*ret_link = *ret_links = NULL;
 	*ret_path = strdup(path);
 	return *ret_path ? 0 : -ENOMEM;
 }

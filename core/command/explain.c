@@ -130,7 +130,7 @@ static int understand(const struct arguments *a, struct subject *ret, struct pol
 	}
 	ret->ops &= (opset)~OPBIT(OP_BIND);
 	path = absolute(target);
-	r = path ? resolve_literal(path, &ret->path, &ret->link) : -ENOMEM;
+	r = path ? resolve_literal(path, &ret->path, &ret->link, NULL) : -ENOMEM;
 	if (r < 0)
 		snprintf(ret_error->text, sizeof(ret_error->text), "%s: %s", target, strerror(-r));
 	return r;

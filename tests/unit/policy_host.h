@@ -67,10 +67,11 @@ static inline const char *fake_home_of(void *ctx, const char *user)
 }
 
 /* Components are taken one by one; a link is replaced by its target; ".." goes up. */
-static inline int fake_resolve(void *ctx, const char *path, char **ret_path, char **ret_link)
+static inline int fake_resolve(void *ctx, const char *path, char **ret_path, char **ret_link, char **ret_links)
 {
 	const struct fake_world *w = ctx;
-	char *out = calloc(1, 8192), *link = NULL;
+	char *out = calloc(1, 8192), *link = NULL, *links = calloc(1, 8192);
+	size_t n_links = 0;
 
 	for (const char *s = path; *s;) {
 		size_t width, len = strlen(out);
@@ -95,6 +96,8 @@ static inline int fake_resolve(void *ctx, const char *path, char **ret_path, cha
 			target = fake_find(w->links, out);
 			if (target) {
 				link = strdup(out);
+				strcpy(links + n_links, out);
+				n_links += strlen(out) + 1;
 				strcpy(out, target);
 			}
 		}
@@ -104,36 +107,7 @@ static inline int fake_resolve(void *ctx, const char *path, char **ret_path, cha
 		strcpy(out, "/");
 	*ret_path = out;
 	*ret_link = link;
-	return 0;
-}
-
-/* As it is walked; targets of the tests' links have none in them. */
-static inline int fake_links(void *ctx, const char *path, char **ret_links)
-{
-	const struct fake_world *w = ctx;
-	char at[8192] = "", *out = calloc(1, 8192);
-	size_t n = 0;
-
-	for (const char *s = path; *s;) {
-		const char *target;
-		size_t len = strlen(at), width;
-
-		s += strspn(s, "/");
-		width = strcspn(s, "/");
-		if (!width)
-			break;
-		at[len] = '/';
-		memcpy(at + len + 1, s, width);
-		at[len + 1 + width] = '\0';
-		s += width;
-		target = fake_find(w->links, at);
-		if (!target)
-			continue;
-		strcpy(out + n, at);
-		n += strlen(at) + 1;
-		strcpy(at, target);
-	}
-	*ret_links = out;
+	*ret_links = links;
 	return 0;
 }
 
@@ -159,7 +133,6 @@ static inline struct policy_host fake_host(const struct fake_world *world)
 		.get_variable = fake_get_variable,
 		.home_of = fake_home_of,
 		.resolve = fake_resolve,
-		.links = fake_links,
 		.profile_names = fake_profile_names,
 	};
 }

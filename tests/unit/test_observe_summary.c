@@ -47,11 +47,11 @@ static const char *host_home(void *ctx, const char *user)
 	return user && *user ? NULL : home;
 }
 
-static int host_resolve(void *ctx, const char *path, char **ret, char **ret_link)
+static int host_resolve(void *ctx, const char *path, char **ret, char **ret_link, char **ret_links)
 {
 	(void)ctx;
 	*ret = strdup(path);
-	*ret_link = NULL;
+	*ret_link = *ret_links = NULL;
 	return *ret ? 0 : -ENOMEM;
 }
 

@@ -43,11 +43,11 @@ static int read_file(void *ctx, const char *path, char **ret_data, size_t *ret_l
 	return -ENOENT;
 }
 
-static int resolve(void *ctx, const char *path, char **ret_path, char **ret_link)
+static int resolve(void *ctx, const char *path, char **ret_path, char **ret_link, char **ret_links)
 {
 	(void)ctx;
 	*ret_path = strdup(path);
-	*ret_link = NULL;
+	*ret_link = *ret_links = NULL;
 	return 0;
 }
 

@@ -190,11 +190,11 @@ static const char *tree_home(void *ctx, const char *user)
 	return "/home/u";
 }
 
-static int tree_resolve(void *ctx, const char *path, char **ret_path, char **ret_link)
+static int tree_resolve(void *ctx, const char *path, char **ret_path, char **ret_link, char **ret_links)
 {
 	struct entry *e = tree_find(ctx, path);
 
-	*ret_link = NULL;
+	*ret_link = *ret_links = NULL;
 	*ret_path = strdup(path);
 	if (e && e->node.kind == NODE_SYMLINK) {
 		*ret_link = *ret_path;

@@ -15,6 +15,7 @@ static const struct fake_pair links[] = {
 	{"/home/u/l", "/home/u/.ssh"},
 	{"/home/u/proj/out", "/home/u/.ssh"},
 	{"/home/u/proj/in", "/home/u/proj/src"},
+	{"/p/behind", "/p/there"},
 	{NULL, NULL},
 };
 static const struct fake_pair files[] = {
@@ -22,6 +23,7 @@ static const struct fake_pair files[] = {
 	{"/p/b.policy", "include ../p/a.policy\n"},
 	{"/p/self.policy", "include ./self.policy"},
 	{"/p/bad.policy", "allow read /x\nallow reed /x\n"},
+	{"/p/there/mine.policy", "allow read /x\n"},
 	{"/profiles/build", "include base\nallow all $PWD\n"},
 	{"/profiles/base", "allow rx /usr\n"},
 	{NULL, NULL},
@@ -315,6 +317,10 @@ static void refuses_links_that_the_command_may_make(void **state)
 		{"allow all $PWD\nallow read $PWD/in/x", "no error"},
 		{"allow all $PWD\nallow read $PWD/out ~/.ssh", "no error"},
 		{"allow all /\nallow rx /lib", "no error"},
+		{"allow all $PWD\ninclude /p/behind/mine.policy", "no error"},
+		{"allow all /p\ninclude /p/behind/mine.policy",
+		 "/p/behind/mine.policy: leads through the link /p/behind, which the command could have put there, or "
+		 "could put another one: name the policy without links"},
 	};
 
 	(void)state;

@@ -43,7 +43,7 @@ static void expect(const char *path, const char *resolved, const char *link)
 {
 	char *r = NULL, *l = NULL;
 
-	assert_int_equal(resolve_literal(path, &r, &l), 0);
+	assert_int_equal(resolve_literal(path, &r, &l, NULL), 0);
 	assert_string_equal(r, resolved);
 	if (link)
 		assert_string_equal(l, link);
@@ -106,10 +106,10 @@ static void what_has_no_name_is_an_error(void **state)
 	memset(long_path, 'x', sizeof(long_path));
 	long_path[0] = '/';
 	long_path[sizeof(long_path) - 1] = '\0';
-	assert_int_equal(resolve_literal("relative", &r, &l), -EINVAL);
-	assert_int_equal(resolve_literal("", &r, &l), -EINVAL);
-	assert_int_equal(resolve_literal(at("loop/x"), &r, &l), -ELOOP);
-	assert_int_equal(resolve_literal(long_path, &r, &l), -ENAMETOOLONG);
+	assert_int_equal(resolve_literal("relative", &r, &l, NULL), -EINVAL);
+	assert_int_equal(resolve_literal("", &r, &l, NULL), -EINVAL);
+	assert_int_equal(resolve_literal(at("loop/x"), &r, &l, NULL), -ELOOP);
+	assert_int_equal(resolve_literal(long_path, &r, &l, NULL), -ENAMETOOLONG);
 }
 
 static void a_worktree_counts_only_if_its_repository_says_so(void **state)

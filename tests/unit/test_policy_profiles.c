@@ -198,7 +198,7 @@ static void never_say_never_and_keep_globs_away_from_projects(void **state)
 /* Refusals inside of what is allowed cost: only what names commands for others to execute is worth it. */
 static bool names_commands(const char *name)
 {
-	static const char *const names[] = {P "/.git", P "/.vscode", P "/.idea", P "/.envrc", P "/.claude", P "/.mcp.json",
+	static const char *const names[] = {P "/.git", P "/.vscode", P "/.idea", P "/.zed", P "/.cursor", P "/.envrc", P "/.claude", P "/.mcp.json",
 					    P "/HEAD", 					    "ccache.conf"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
