@@ -102,6 +102,7 @@ static void run_done(struct run *run)
 	policy_free(run->policy);
 	drop_tmpdir(run);
 	free(run->answers);
+	free(run->program);
 	free(run->home);
 }
 

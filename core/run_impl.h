@@ -37,6 +37,7 @@ struct run {
 	struct launch *launch;
 	unsigned most_open; /* descriptors of this process */
 	char *home, *answers;
+	char *program; /* of --prompt exec, by its canonical name */
 	uint64_t started_us;
 };
 

@@ -5,6 +5,7 @@
 
 #include "core/cleanup.h"
 #include "core/gate.h"
+#include "core/resolve_literal.h"
 #include "core/target/creds.h"
 
 #include <errno.h>
@@ -48,20 +49,20 @@ static const char *gate_library(const struct run_options *o)
 }
 
 /* The program that answers runs outside of it all, and many look for parts of themselves where they lie: a Python
- * script imports what is beside it first. So nothing may be made there. */
-static int check_program(const struct run *run, const char *program)
+ * script imports what is beside it first. So nothing may be made there, and it is started by the name that it has
+ * without links, which the command could replace. */
+static int check_program(struct run *run, const char *program)
 {
-	_cleanup_free_ char *real = realpath(program, NULL), *beside = NULL;
-	char *slash = real ? strrchr(real, '/') : NULL;
+	_cleanup_free_ char *beside = NULL;
+	const char *real = run->program = realpath(program, NULL);
+	int dir_len = real ? (int)(strrchr(real, '/') - real) : 0, n;
 	struct verdict v;
-	int n;
 
-	if (!slash) {
+	if (!real) {
 		fprintf(stderr, "sluice: --prompt exec:%s: %s\n", program, strerror(errno));
 		return -EINVAL;
 	}
-	*slash = '\0';
-	n = asprintf(&beside, "%s/beside", real);
+	n = asprintf(&beside, "%.*s/beside", dir_len, real);
 	if (n < 0) {
 		beside = NULL;
 		return -ENOMEM;
@@ -71,8 +72,8 @@ static int check_program(const struct run *run, const char *program)
 		return 0;
 	fprintf(stderr,
 		"sluice: --prompt exec:%s: the command may make files beside it, which it could take for parts of "
-		"itself: put it into a directory that is not the command's, or add --never 'w:%s'\n",
-		program, real);
+		"itself: put it into a directory that is not the command's, or add --never 'w:%.*s'\n",
+		program, dir_len, real);
 	return -EINVAL;
 }
 
@@ -80,6 +81,33 @@ static int check_program(const struct run *run, const char *program)
 static bool is_number(const char *path)
 {
 	return strncmp(path, "/dev/fd/", 8) == 0;
+}
+
+/* What stands at the end of a link that the command put there would be written over, and not be seen to be. */
+static int check_output(const struct run *run, const char *option, const char *path)
+{
+	_cleanup_free_ char *cwd = getcwd(NULL, 0), *whole = NULL, *real = NULL, *link = NULL, *links = NULL;
+	char shown[2][512];
+	const char *planted;
+
+	if (!path || is_number(path))
+		return 0;
+	if (asprintf(&whole, "%s%s%s", path[0] == '/' || !cwd ? "" : cwd, path[0] == '/' ? "" : "/", path) < 0) {
+		whole = NULL;
+		return -ENOMEM;
+	}
+	if (resolve_literal(whole, &real, &link, &links) < 0)
+		return 0; /* it can't be opened either */
+	planted = policy_planted_link(run->policy, links);
+	if (!planted)
+		return 0;
+	escape_bytes(shown[0], sizeof(shown[0]), path, strlen(path));
+	escape_bytes(shown[1], sizeof(shown[1]), planted, strlen(planted));
+	fprintf(stderr,
+		"sluice: %s %s: leads through the link %s, which the command could have put there: write the name "
+		"without links\n",
+		option, shown[0], shown[1]);
+	return -EINVAL;
 }
 
 /* The kernel is probed meanwhile: its child needs a millisecond to get ready. */
@@ -107,6 +135,9 @@ int run_load(struct run *run)
 	}
 	for (const char *const *note = policy_notes(run->policy); *note && !o->quiet; note++)
 		fprintf(stderr, "sluice: %s\n", *note);
+	if (check_output(run, "--record", o->record) < 0 || check_output(run, "--stats", o->stats) < 0 ||
+	    check_output(run, "-o", o->output) < 0)
+		return -EINVAL;
 	if (o->prompt_program && check_program(run, o->prompt_program) < 0)
 		return -EINVAL;
 	features_probe_finish(run->probe, &run->features);

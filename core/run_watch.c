@@ -54,7 +54,7 @@ int run_make_watchers(struct run *run)
 		.quiet = o->quiet,
 	};
 	struct asker_config asker = {
-		.timeout_s = o->prompt_timeout_s, .front = fronts[o->prompt], .program = o->prompt_program,
+		.timeout_s = o->prompt_timeout_s, .front = fronts[o->prompt], .program = run->program,
 		.command = o->argv[0], .end_tree = end_tree, .changed = on_change, .decided = on_decision, .ctx = run,
 		.later = !asks_anything(run->policy),
 	};

@@ -330,6 +330,46 @@ class Run(SluiceCase):
             self.assertEqual(f.read(), "precious")
 
     @case
+    def policies_that_are_links_are_kept_though_not_in_use(self):
+        home, theirs = os.path.join(self.root, "home"), self.put("repository/mine.policy", "allow read /x\n")
+        os.makedirs(os.path.join(home, ".config/sluice"))
+        os.symlink(theirs, os.path.join(home, ".config/sluice/mine.policy"))
+        os.symlink("nowhere", os.path.join(home, ".config/sluice/dangling"))
+        script = "echo include open >repository/mine.policy; rm repository/mine.policy; mv repository r; true"
+        r = self.run_open(script, env={"HOME": home})
+        self.assert_status(r, 0)
+        with open(theirs, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "allow read /x\n", r)
+
+    @case
+    def a_planted_directory_is_not_written_into(self):
+        os.mkdir(os.path.join(self.root, "elsewhere"))
+        self.run_open("ln -s %s/elsewhere out" % self.root)
+        for option in ("--record", "--stats"):
+            r = self.run_open("true", option, "out/r")
+            self.assert_status(r, 125)
+            self.assertIn("%s out/r: leads through the link %s/out" % (option, self.dir), r.err)
+        self.assertEqual(os.listdir(os.path.join(self.root, "elsewhere")), [])
+        self.assert_status(self.run_open("true", "--record", os.path.join(self.root, "elsewhere/r")), 0)
+
+    @case
+    def a_policy_is_not_read_by_a_name_that_the_command_may_change(self):
+        shared = os.path.join(self.root, "shared")
+        os.mkdir(shared)
+        self.policy(OPEN, name="shared/my.policy")
+        os.symlink(shared, os.path.join(self.dir, "conf"))
+        os.symlink(shared + "/my.policy", os.path.join(self.dir, "my.policy"))
+        self.policy("include ./conf/my.policy\n", name="w/including.policy")
+        for name in ("conf/my.policy", "my.policy", "including.policy"):
+            r = self.sluice("true", policy="./" + name)
+            self.assert_status(r, 125)
+            self.assertRegex(r.err, "my.policy: leads through the link %s/(conf|my.policy), which" % self.dir)
+        self.assert_status(self.sluice("true", policy=shared + "/my.policy"), 0)
+        # Where the command may not change the link it is as good as the file.
+        os.symlink(shared, os.path.join(self.root, "link"))
+        self.assert_status(self.sluice("true", policy=self.root + "/link/my.policy"), 0)
+
+    @case
     def a_closed_stderr_does_not_change_the_status(self):
         process = self.start(self.sluice_argv("sh", "-c", "cat /etc/shadow; cat %s; exit 6" % self.root, policy=OPEN))
         process.stderr.close()

@@ -449,6 +449,25 @@ class Programs(ControlCase):
         self.assertEqual((q["type"], q["op"], q["path"]), ("question", "read", self.dir + "/secret"))
 
     @case
+    def a_program_behind_a_link_is_that_of_the_start(self):
+        tools, marker = os.path.join(self.root, "tools"), os.path.join(self.root, "ran")
+        os.mkdir(tools)
+        program = "#!/bin/sh\necho %s >>%s; echo '{\"answer\":\"yes\"}'\n"
+        for name, says in (("yes", "theirs"), ("w/other/yes", "planted")):
+            path = os.path.join(self.root, "tools/yes" if name == "yes" else name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(program % (says, marker))
+            os.chmod(path, 0o755)
+        os.symlink(tools, os.path.join(self.dir, "tools"))
+        r = self.sluice("sh", "-c", "rm tools && ln -s other tools && cat secret", policy=ASKING,
+                        options=["--prompt", "exec:%s/tools/yes" % self.dir])
+        self.assertEqual((r.status, r.out), (0, "S3CRET"), r)
+        self.assertEqual(os.readlink(os.path.join(self.dir, "tools")), "other")
+        with open(marker, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "theirs\n")
+
+    @case
     def a_program_answers_for_the_run(self):
         r = self.run_with("echo x >>%s/count; echo '{\"answer\":\"yes\",\"scope\":\"run\"}'" % self.root,
                           "cat secret; cat secret")

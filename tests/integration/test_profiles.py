@@ -108,7 +108,7 @@ SECRETS = (".ssh/id_ed25519", ".ssh/config", ".aws/credentials", ".gnupg/secring
 STARTERS = (".bashrc", ".profile", ".zshrc", ".config/autostart/x.desktop", ".local/bin/git", ".ssh/authorized_keys",
             ".gitconfig", ".config/git/config", ".vimrc", ".config/systemd/user/x.service", ".config/sluice/x.policy",
             ".ccache/ccache.conf", ".cache/ccache/ccache.conf")
-OBEYED = (".vscode/settings.json", ".vscode/tasks.json", ".idea/workspace.xml", ".envrc", ".claude/settings.json",
+OBEYED = (".vscode/settings.json", ".vscode/tasks.json", ".idea/workspace.xml", ".zed/tasks.json", ".cursor/mcp.json", ".envrc", ".claude/settings.json",
           ".mcp.json", "HEAD")
 # Where a profile lets a build make something, and where a link there might lead.
 ROOTS = (".ccache", ".cache/sccache", ".cache/go-build", ".npm/_logs", ".cargo/.package-cache")
