@@ -257,7 +257,7 @@ static int move_beneath(struct facts *f, const struct record_line *line)
 	return 0;
 }
 
-static int remember_move(struct facts *f, const struct record_line *line, const struct fact *from)
+static int remember_move(struct facts *f, const struct record_line *line, const struct fact *from, bool is_dir)
 {
 	struct fact *to;
 
@@ -266,6 +266,8 @@ static int remember_move(struct facts *f, const struct record_line *line, const 
 	to = table_get(f, &f->names, line->path2.data, line->path2.len);
 	if (!to)
 		return -ENOMEM;
+	to->moved_in |= !from->made;
+	to->dir |= is_dir; /* the line about the new name tells of what was there */
 	if (f->n_moves == f->cap_moves) {
 		size_t cap = f->cap_moves ? f->cap_moves * 2 : 64;
 		struct fact_move *grown = realloc(f->moves, cap * sizeof(*grown));
@@ -287,8 +289,9 @@ static int deleted(struct facts *f, struct fact *fact, const struct record_line 
 	fact->temporary |= fact->made;
 	fact->removed |= !fact->made;
 	fact->moved = moved;
+	fact->moved_out |= moved && !fact->made;
 	if (moved)
-		r = remember_move(f, line, fact);
+		r = remember_move(f, line, fact, is_dir);
 	if (r == 0 && moved && is_dir)
 		r = move_beneath(f, line);
 	fact->made = false;
@@ -296,12 +299,17 @@ static int deleted(struct facts *f, struct fact *fact, const struct record_line 
 	return r;
 }
 
-static void created(struct fact *fact, const struct record_line *line, bool is_dir)
+static void created(const struct facts *f, struct fact *fact, const struct record_line *line, bool is_dir)
 {
-	if (is_dir && line->exists == 1 && !begins(&line->syscall, "rename")) {
+	bool renamed = begins(&line->syscall, "rename");
+
+	if (is_dir && line->exists == 1 && !renamed) {
 		fact->holds_new = true; /* O_TMPFILE: the name is that of the directory */
 		return;
 	}
+	/* Of $TMPDIR there are no facts: what comes out of it may have been put there. */
+	fact->moved_in |= renamed && line->path2.data && f->n_runs &&
+			  is_below(line->path2.data, line->path2.len, f->runs[f->n_runs - 1].tmpdir);
 	fact->replaced |= line->exists == 1 && !fact->made;
 	fact->made = fact->ever_made = true;
 	fact->gone = false;
@@ -312,7 +320,7 @@ static int add_done(struct facts *f, struct fact *fact, const struct record_line
 	fact->done |= OPBIT(line->op);
 	fact->dir |= is_dir;
 	if (line->op == OP_CREATE)
-		created(fact, line, is_dir);
+		created(f, fact, line, is_dir);
 	else if (line->op == OP_DELETE)
 		return deleted(f, fact, line, is_dir);
 	else if (!fact->made)

@@ -26,6 +26,8 @@ struct fact {
 	bool gone;     /* after the run nothing is there */
 	bool temporary; /* made and taken away again, */
 	bool moved;     /* by a rename */
+	bool moved_in;  /* a rename put something here that the run had not made, as far as is known */
+	bool moved_out; /* a rename took away what was here before the run */
 	bool dir;
 	bool holds_new; /* a directory in which unnamed files were made (O_TMPFILE) */
 	uint64_t count; /* accesses */

@@ -75,18 +75,28 @@ static void removed(const char *path)
 	access_line("unlink", "delete", path, ",\"exists\":true");
 }
 
-static void moved(const char *from, const char *to)
+static void renamed(const char *from, const char *to, bool dir)
 {
 	struct text more = {0};
 
 	json_field_puts(&more, "path2", to);
-	text_puts(&more, ",\"exists\":true");
+	text_printf(&more, ",\"exists\":true%s", dir ? ",\"dir\":true" : "");
 	access_line("rename", "delete", from, more.data);
 	text_reset(&more);
 	json_field_puts(&more, "path2", from);
 	text_puts(&more, ",\"exists\":false");
 	access_line("rename", "create", to, more.data);
 	text_done(&more);
+}
+
+static void moved(const char *from, const char *to)
+{
+	renamed(from, to, false);
+}
+
+static void moved_dir(const char *from, const char *to)
+{
+	renamed(from, to, true);
 }
 
 static void read_facts(void)
@@ -523,6 +533,10 @@ static void facts_follow_the_order_of_things(void **state)
 	access_line("rename", "create", "/w/e", ",\"path2\":\"/w/d\",\"exists\":false");
 	did("read", "/w/e/x");
 	removed("/w/old");
+	made_dir("/w/own");
+	moved_dir("/w/own", "/w/own2");
+	moved_dir("/w/theirs", "/w/theirs2");
+	moved("/tmp/sluice-1/x", "/w/x");
 	read_facts();
 	f = facts_find(facts, "/w/o", 4);
 	assert_true(f->made && !(f->input & OPBIT(OP_READ)));
@@ -538,6 +552,11 @@ static void facts_follow_the_order_of_things(void **state)
 	assert_true(f->made && !f->gone && !(f->input & OPBIT(OP_READ)));
 	f = facts_find(facts, "/w/old", 6);
 	assert_true(f->removed && f->gone && !f->temporary);
+	f = facts_find(facts, "/w/own2", 7);
+	assert_true(f->made && f->dir && !f->moved_in && !facts_find(facts, "/w/own", 6)->moved_out);
+	f = facts_find(facts, "/w/theirs2", 10);
+	assert_true(f->made && f->dir && f->moved_in && facts_find(facts, "/w/theirs", 9)->moved_out);
+	assert_true(facts_find(facts, "/w/x", 4)->moved_in);
 	assert_null(facts_find(facts, "/w", 2));
 }
 
