@@ -85,6 +85,15 @@ static bool has_class(const struct fold *f, size_t lo, size_t hi)
 	return false;
 }
 
+/* Whoever may write beneath a directory could write in a repository there: also in those that no record names. */
+static bool may_stand_for_all(const struct fold *f, const char *dir, size_t len)
+{
+	bool changes = f->class == LEARN_WRITE || f->class == LEARN_META;
+
+	return f->class != LEARN_CONNECT && !learn_is_boundary(f->in, dir, len) &&
+	       !(changes && learned_keeps(f->l, dir, len));
+}
+
 /* Items lo..hi are at or beneath the directory that is the first DIR_LEN bytes of their names. */
 static void fold(struct fold *f, size_t lo, size_t hi, size_t dir_len)
 {
@@ -99,8 +108,7 @@ static void fold(struct fold *f, size_t lo, size_t hi, size_t dir_len)
 		end = end_of_child(f, i, hi, dir_len, &child_len);
 		children += has_class(f, i, end);
 	}
-	if (children >= LEARN_SIBLINGS && f->class != LEARN_CONNECT &&
-	    !learn_is_boundary(f->in, f->l->items[lo].path, dir_len)) {
+	if (children >= LEARN_SIBLINGS && may_stand_for_all(f, f->l->items[lo].path, dir_len)) {
 		emit_directory(f, lo, hi, dir_len);
 		return;
 	}
@@ -195,6 +203,9 @@ void learned_done(struct learned *l)
 {
 	for (size_t i = 0; i < l->n_items; i++)
 		free(l->items[i].path);
+	for (size_t i = 0; i < l->n_repositories; i++)
+		free(l->repositories[i].path);
+	free(l->repositories);
 	free(l->items);
 	free(l->lines);
 	free(l->dangers);

@@ -91,7 +91,8 @@ static size_t made_above(const struct learn_input *in, const struct fact *f, con
 		if (i < f->len && f->path[i] != '/')
 			continue;
 		dir = facts_find(in->facts, f->path, i);
-		if (dir && dir->ever_made && dir->dir && !dir->replaced && !learn_is_boundary(in, f->path, i)) {
+		if (dir && dir->ever_made && dir->dir && !dir->replaced && !learn_is_boundary(in, f->path, i) &&
+		    !learn_is_kept_git(in, f->path, i)) {
 			*ret = dir;
 			return i;
 		}

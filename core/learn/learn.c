@@ -152,16 +152,6 @@ static void put_line(struct text *out, const struct learn_input *in, const struc
 	text_puts(out, "\n");
 }
 
-static bool holds(const struct learn_input *in, const struct line *dir, const char *name, bool *ret_own)
-{
-	char path[8192];
-	int n = snprintf(path, sizeof(path), "%.*s%s%s", (int)dir->len, dir->path, *name ? "/" : "", name);
-	const struct fact *fact = facts_find(in->facts, path, (size_t)n);
-
-	*ret_own = fact && fact->ever_made && !fact->replaced;
-	return in->exists && in->exists(path);
-}
-
 /* "deny w", or "allow" and what LINE does of that, for names beneath DIR: from their first "*" on they are patterns. */
 static void put_guards(struct text *out, const struct learn_input *in, const struct line *line, bool allow,
 		       const char *dir, const char *names)
@@ -197,39 +187,84 @@ static const char *within_git(const char *path)
 
 #define BESIDE(dir) dir "hooks " dir "config " dir "config.worktree " dir "commondir"
 
-/* What a directory that may be written must keep, where it holds a repository or lies in one: what git runs. The same
+static void put_worktrees(struct text *out, const struct learn_input *in, const struct line *line, const char *dir)
+{
+	put_guards(out, in, line, false, dir, "*");
+	put_guards(out, in, line, true, dir, "*/*");
+	put_guards(out, in, line, false, dir, BESIDE("*/") " */modules");
+}
+
+/* What git runs of the repository whose .git is at DIR, which has room for more, and that this stays its .git. The same
  * as in the profile build. */
-static void put_guard(struct text *out, const struct learn_input *in, const struct line *line)
+static void put_repository(struct text *out, const struct learn_input *in, const struct line *line, char *dir)
+{
+	size_t parent = strlen(dir) - strlen("/.git");
+
+	dir[parent] = '\0';
+	put_guards(out, in, line, false, dir, ".git");
+	dir[parent] = '/';
+	put_guards(out, in, line, true, dir, "*");
+	put_guards(out, in, line, false, dir, BESIDE(""));
+	put_guards(out, in, line, false, dir, BESIDE("modules/**/"));
+	put_worktrees(out, in, line, strcat(dir, "/worktrees"));
+}
+
+/* LINE names something within a .git: REST is the name there. */
+static void put_within(struct text *out, const struct learn_input *in, const struct line *line, const char *dir,
+		       const char *rest)
+{
+	if (strcmp(rest, "/modules") == 0 || strncmp(rest, "/modules/", 9) == 0)
+		put_guards(out, in, line, false, dir, BESIDE("**/"));
+	else if (strncmp(rest, "/worktrees/", 11) == 0 && !strchr(rest + 11, '/'))
+		put_guards(out, in, line, false, dir, BESIDE("") " modules");
+	else if (strcmp(rest, "/worktrees") == 0)
+		put_worktrees(out, in, line, dir);
+}
+
+/* Where a command starts, none may be planted: the next git to run there would believe it. */
+static bool may_be_planted(const struct learn_input *in, const char *dir, size_t len, const char *git)
+{
+	size_t n;
+	const struct fact_run *runs = facts_runs(in->facts, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (runs[i].cwd && strlen(runs[i].cwd) == len && memcmp(runs[i].cwd, dir, len) == 0)
+			return !learn_is_own_repository(in, git, strlen(git));
+	return false;
+}
+
+/* What must be kept of the repositories that are in a directory that may be written, or of the one that it lies in. */
+static void put_guard(struct text *out, const struct learn_input *in, const struct learned *l, const struct line *line)
 {
 	char dir[PATH_MAX + sizeof("/.git/worktrees")];
 	const char *rest;
-	bool own, all;
+	struct repository *kept;
+	bool has_own = false;
+	size_t n;
 
-	if (!(line->classes[LEARN_WRITE] || line->classes[LEARN_META]) || !line->dir || line->pattern ||
-	    line->len >= PATH_MAX)
+	if (!(line->classes[LEARN_WRITE] || line->classes[LEARN_META]) || line->pattern || line->len >= PATH_MAX)
 		return;
 	snprintf(dir, sizeof(dir), "%.*s", (int)line->len, line->path);
 	rest = within_git(dir);
-	if (!holds(in, line, rest ? "" : ".git", &own) && !rest)
+	if (rest) {
+		if (line->dir && !learn_is_own_repository(in, dir, line->len))
+			put_within(out, in, line, dir, rest);
 		return;
-	if (own)
-		return;
-	if (!rest)
-		strcat(dir, "/.git");
-	all = !rest || !*rest;
-	if (all) {
-		put_guards(out, in, line, false, dir, BESIDE(""));
-		put_guards(out, in, line, false, dir, BESIDE("modules/**/"));
-		strcat(dir, "/worktrees");
-	} else if (strcmp(rest, "/modules") == 0 || strncmp(rest, "/modules/", 9) == 0) {
-		put_guards(out, in, line, false, dir, BESIDE("**/"));
-	} else if (strncmp(rest, "/worktrees/", 11) == 0 && !strchr(rest + 11, '/')) {
-		put_guards(out, in, line, false, dir, BESIDE("") " modules");
 	}
-	if (all || strcmp(rest, "/worktrees") == 0) {
-		put_guards(out, in, line, false, dir, "*");
-		put_guards(out, in, line, true, dir, "*/*");
-		put_guards(out, in, line, false, dir, BESIDE("*/") " */modules");
+	kept = learned_repositories(l, line->path, line->len, &n);
+	for (size_t i = 0; i < n; i++) {
+		has_own |= kept[i].len == line->len + strlen("/.git");
+		if (kept[i].guarded)
+			continue;
+		kept[i].guarded = true;
+		snprintf(dir, sizeof(dir), "%s", kept[i].path);
+		put_repository(out, in, line, dir);
+	}
+	snprintf(dir, sizeof(dir), "%.*s", (int)line->len, line->path);
+	strcat(dir, "/.git");
+	if (line->beneath && !has_own && may_be_planted(in, line->path, line->len, dir)) {
+		dir[line->len] = '\0';
+		put_guards(out, in, line, false, dir, ".git");
 	}
 }
 
@@ -267,7 +302,7 @@ static size_t put_lines(struct text *out, const struct learn_input *in, const st
 				text_printf(out, "\n# %s\n", places[p].title);
 			titled = true;
 			put_line(out, in, &l->lines[i]);
-			put_guard(out, in, &l->lines[i]);
+			put_guard(out, in, l, &l->lines[i]);
 			n++;
 		}
 	}
@@ -423,8 +458,10 @@ int learn_policy(const struct learn_input *in, struct text *out, struct learn_re
 	uint64_t temporary = 0;
 	size_t n;
 	const struct fact_run *runs = facts_runs(in->facts, &n);
-	int r = learn_items(in, &l);
+	int r = learn_repositories(in, &l);
 
+	if (r == 0)
+		r = learn_items(in, &l);
 	if (r == 0)
 		r = learn_fold(in, &l);
 	if (r == 0) {

@@ -39,4 +39,8 @@ size_t learn_pattern(const char *name, size_t len, bool temporary, char *buf, si
 
 /* What a run needs at a path that the included profiles do not give, and where it may not be folded to. */
 opset learn_needs(const struct learn_input *in, const struct fact *fact, const char **ret_reason);
+/* Is PATH a .git, or in one, that the runs made themselves? */
+bool learn_is_own_repository(const struct learn_input *in, const char *path, size_t len);
+/* Is it a .git that they did not make? */
+bool learn_is_kept_git(const struct learn_input *in, const char *path, size_t len);
 bool learn_is_boundary(const struct learn_input *in, const char *dir, size_t len);

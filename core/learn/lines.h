@@ -36,7 +36,16 @@ struct line {
 	struct tally_of tally;
 };
 
+/* One that the runs did not make. */
+struct repository {
+	char *path; /* of its .git */
+	size_t len;
+	bool guarded; /* the text has its guards */
+};
+
 struct learned {
+	struct repository *repositories; /* sorted as items are */
+	size_t n_repositories, cap_repositories;
 	struct item *items; /* by path, '/' below all other bytes */
 	size_t n_items, cap_items;
 	struct line *lines; /* the same order */
@@ -45,6 +54,12 @@ struct learned {
 	size_t n_dangers, cap_dangers;
 };
 
+/* Which repositories are to be kept. 0 or -ENOMEM. */
+int learn_repositories(const struct learn_input *in, struct learned *l);
+/* Those whose .git is at DIR or beneath. */
+struct repository *learned_repositories(const struct learned *l, const char *dir, size_t len, size_t *ret_n);
+/* Is one at DIR or beneath, but for the one of which DIR is the working tree? */
+bool learned_keeps(const struct learned *l, const char *dir, size_t len);
 /* Facts to items. 0 or -ENOMEM. */
 int learn_items(const struct learn_input *in, struct learned *l);
 /* Items to lines. */

@@ -20,22 +20,17 @@ static const char *rule_name(const struct fact *f, char buf[PATH_MAX], size_t *r
 	return *ret_len < PATH_MAX ? buf : f->path;
 }
 
-/* A repository that the command made itself is its own. */
-static bool is_own_repository(const struct learn_input *in, const struct fact *f)
-{
-	const char *git = strstr(f->path, "/.git/");
-	const struct fact *dir = git ? facts_find(in->facts, f->path, (size_t)(git - f->path) + 5) : NULL;
-
-	return dir && dir->ever_made && !dir->replaced;
-}
-
 static const char *danger_of(const struct learn_input *in, const struct fact *f, enum op op, const char *name,
 			     size_t len)
 {
+	const opset changes = OPBIT(OP_WRITE) | OPBIT(OP_CREATE) | OPBIT(OP_DELETE) | OPBIT(OP_META);
 	struct verdict v = policy_decide(in->danger, op, name, len);
 
-	if (v.action != ACTION_ALLOW && v.rule && !(strstr(name, "/.git/") && is_own_repository(in, f)))
+	/* A repository that the command made itself is its own. */
+	if (v.action != ACTION_ALLOW && v.rule && !learn_is_own_repository(in, f->path, f->len))
 		return learn_danger_reason(v.rule->line);
+	if (changes & OPBIT(op) && learn_is_kept_git(in, f->path, f->len))
+		return "another repository could take its place";
 	v = policy_decide(in->included, op, name, len);
 	if (v.action != ACTION_ALLOW && v.rule)
 		return "credentials, or a service that acts with more rights";

@@ -111,6 +111,63 @@ class Learn(SluiceCase):
                             env={"HOME": home, "PATH": "/usr/bin:/bin", "npm_config_update_notifier": "false"})
 
     @case
+    def a_commit(self):
+        if not shutil.which("git"):
+            self.skip("git is not installed")
+        names = {"GIT_%s_%s" % (who, what): "u@example.org"
+                 for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        env = dict(names, PATH=os.environ["PATH"], HOME=self.root, GIT_CONFIG_NOSYSTEM="1")
+
+        def prepare():
+            self.put("a/a", "1\n")
+            r = self._run(["sh", "-c", "git init -q && git add . && git commit -q -m 1 && echo 2 > a/b"], env=env)
+            self.assert_status(r, 0)
+
+        text = self.close_the_loop(prepare, "sh", "-c", "git add . && git commit -q -m 2", env=env)
+        self.assertNotRegex(text, r"(?m)^allow (rw|w)\S* \$PWD/\.git ")
+
+    @case
+    def repositories_in_written_directories_are_kept(self):
+        def learned(script):
+            file, r = self.trace("sh", "-c", script)
+            self.assert_status(r, 0)
+            return self.learn(file)
+
+        def stays(policy, name, script):
+            path = os.path.join(self.dir, name)
+            with open(path, encoding="utf-8") as f:
+                before = f.read()
+            r = self.sluice("sh", "-c", script, policy=["none", policy])
+            self.assertNotEqual(r.status, 0)
+            with open(path, encoding="utf-8") as f:
+                self.assertEqual(f.read(), before)
+            self.assert_status(self.native("sh", "-c", script), 0)
+            with open(path, encoding="utf-8") as f:
+                self.assertNotEqual(f.read(), before)
+
+        # The .git of a linked worktree, or of a submodule.
+        self.put(".git", "gitdir: ../elsewhere\n")
+        policy, text = learned("for i in 1 2 3; do echo x > f$i; done")
+        self.assertIn("\nallow rw $PWD ", text)
+        stays(policy, ".git", "echo gitdir: ./evil > .git")
+        os.unlink(os.path.join(self.dir, ".git"))
+        # Beneath a directory that the record names, or beside it.
+        for name in "abd":
+            self.put("ws/%s/.git/hooks/post-commit" % name, "mine\n")
+        os.mkdir(os.path.join(self.dir, "ws/c"))
+        policy, text = learned("for i in a b c; do echo x > ws/$i/f; done")
+        for name in "abd":
+            hook = "ws/%s/.git/hooks/post-commit" % name
+            stays(policy, hook, "echo evil > " + hook)
+        # One that takes the place of another.
+        self.put(".git/hooks/post-commit", "mine\n")
+        policy, text = learned("mv .git g; mkdir .git; mv g/* .git; rmdir g; echo evil > .git/hooks/post-commit; "
+                               "touch x1 x2 x3")
+        self.assertIn("$PWD/.git/hooks/post-commit # git runs what it names", text)
+        self.put(".git/hooks/post-commit", "mine\n")
+        stays(policy, ".git/hooks/post-commit", "echo evil > .git/hooks/post-commit")
+
+    @case
     def many_kinds_of_calls(self):
         here = os.path.dirname(os.path.abspath(__file__))
         import trace_calls

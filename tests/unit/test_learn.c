@@ -117,9 +117,15 @@ static void read_facts(void)
 	record_free(reader);
 }
 
-static bool git_is_there(const char *path)
+/* What is there when the policy is made. */
+static const char *there[4] = {"/home/u/proj/.git"};
+
+static bool is_there(const char *path)
 {
-	return strcmp(path, "/home/u/proj/.git") == 0;
+	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++)
+		if (there[i] && strcmp(path, there[i]) == 0)
+			return true;
+	return false;
 }
 
 static bool is_su(const char *path)
@@ -130,7 +136,7 @@ static bool is_su(const char *path)
 static struct learn_input input(void)
 {
 	return (struct learn_input){
-		.facts = facts, .included = included, .danger = danger, .home = "/home/u", .exists = git_is_there,
+		.facts = facts, .included = included, .danger = danger, .home = "/home/u", .exists = is_there,
 		.is_setuid = is_su,
 	};
 }
@@ -371,12 +377,18 @@ static void dangerous_things_are_left_out_and_listed(void **state)
 	made_dir("/home/u/proj/.git/hooks");
 	made("/home/u/proj/.git/hooks/x");
 	assert_string_equal(rules(), "allow rw $PWD/.git\n");
+	/* What has the place of another is not. */
+	begin();
+	removed("/home/u/proj/.git");
+	made("/home/u/proj/.git");
+	assert_string_equal(rules(), "");
+	assert_non_null(strstr(result.data, "another repository could take its place"));
 }
 
 #define GIT "/home/u/proj/.git"
 static const char *const what_git_runs_beside[] = {"/hooks/x", "/config", "/config.worktree", "/commondir", NULL};
 static const char *const what_git_runs[] = {
-	"/hooks/x", "/config", "/config.worktree", "/commondir", "/modules/m/hooks/x", "/modules/a/m/config",
+	"", "/hooks/x", "/config", "/config.worktree", "/commondir", "/modules/m/hooks/x", "/modules/a/m/config",
 	"/modules/m/config.worktree", "/modules/m/commondir", "/worktrees/wt", "/worktrees/wt/hooks/x",
 	"/worktrees/wt/config", "/worktrees/wt/config.worktree", "/worktrees/wt/commondir",
 	"/worktrees/wt/modules/m/config", NULL};
@@ -408,6 +420,8 @@ static void a_repository_in_a_written_directory_is_guarded(void **state)
 	assert_string_equal(
 		rules(),
 		"allow rw $PWD\n"
+		"deny w $PWD/.git\n"
+		"allow w $PWD/.git/*\n"
 		"deny w $PWD/.git/hooks $PWD/.git/config $PWD/.git/config.worktree $PWD/.git/commondir\n"
 		"deny w $PWD/.git/modules/**/hooks $PWD/.git/modules/**/config $PWD/.git/modules/**/config.worktree "
 		"$PWD/.git/modules/**/commondir\n"
@@ -417,18 +431,26 @@ static void a_repository_in_a_written_directory_is_guarded(void **state)
 		"$PWD/.git/worktrees/*/commondir $PWD/.git/worktrees/*/modules\n");
 	keeps(GIT, what_git_runs, true);
 	keeps(GIT, what_git_writes, false);
-	/* Nor does folding within a repository reach what git runs. */
+	/* Nor is the .git of a repository a line. */
 	begin();
 	made("/home/u/proj/.git/index.lock");
 	made("/home/u/proj/.git/objects/x");
 	made("/home/u/proj/.git/COMMIT_EDITMSG");
 	made("/home/u/proj/.git/refs/heads/main");
-	assert_non_null(strstr(rules(), "allow rw $PWD/.git\ndeny w $PWD/.git/hooks $PWD/.git/config"));
+	assert_string_equal(rules(), "allow rw $PWD/.git/COMMIT_EDITMSG\nallow rw $PWD/.git/index.lock\n"
+				     "allow rw $PWD/.git/objects/x\nallow rw $PWD/.git/refs/heads/main\n");
 	keeps(GIT, what_git_runs, true);
-	keeps(GIT, what_git_writes, false);
+	begin();
+	did("read", "/home/u/proj/.git/HEAD");
+	did("read", "/home/u/proj/.git/config");
+	did("read", "/home/u/proj/.git/index");
+	assert_string_equal(rules(), "allow ro $PWD/.git\n");
 	begin();
 	access_line("chmod", "meta", "/home/u/proj/.git", ",\"exists\":true,\"dir\":true");
-	assert_non_null(strstr(rules(), "allow meta $PWD/.git\ndeny w $PWD/.git/hooks"));
+	assert_string_equal(rules(), "");
+	begin();
+	access_line("chmod", "meta", "/home/u/proj", ",\"exists\":true,\"dir\":true");
+	assert_non_null(strstr(rules(), "allow meta $PWD\ndeny w $PWD/.git\nallow meta $PWD/.git/*\n"));
 	assert_non_null(strstr(rules(), "\nallow meta $PWD/.git/worktrees/*/*\n"));
 	keeps(GIT, what_git_runs, true);
 	begin();
@@ -462,6 +484,162 @@ static void a_repository_in_a_written_directory_is_guarded(void **state)
 	made(GIT "/worktrees/new/commondir");
 	assert_string_equal(rules(), "");
 	assert_non_null(strstr(result.data, "# git of that worktree runs"));
+}
+
+static void no_git_is_planted_where_the_command_starts(void **state)
+{
+	static const char *const itself[] = {"", "/config", NULL};
+	struct policy *p;
+
+	(void)state;
+	there[0] = NULL;
+	begin();
+	made("/home/u/proj/a");
+	made("/home/u/proj/b");
+	made("/home/u/proj/c");
+	assert_string_equal(rules(), "allow rw $PWD\ndeny w $PWD/.git\n");
+	keeps(GIT, itself, true);
+	/* One that the command made is its own, even if it is there now. */
+	there[0] = GIT;
+	begin();
+	made_dir(GIT);
+	made(GIT "/config");
+	made("/home/u/proj/a");
+	made("/home/u/proj/b");
+	assert_string_equal(rules(), "allow rw $PWD\n");
+	allows_all();
+	/* A rule about the name of a worktree's .git, which is a file, is one about a directory's too. */
+	begin();
+	made("/home/u/proj/a");
+	made("/home/u/proj/b");
+	made("/home/u/proj/c");
+	learned();
+	p = policy_of(result.data);
+	for (enum op op = 0; op < OP_COUNT; op++)
+		if (op == OP_WRITE || op == OP_CREATE || op == OP_DELETE || op == OP_META)
+			assert_int_not_equal(policy_decide(p, op, GIT, strlen(GIT)).action, ACTION_ALLOW);
+	policy_free(p);
+}
+
+static void repositories_beneath_a_written_directory_are_no_part_of_it(void **state)
+{
+	static const char *const repositories[] = {"/home/u/ws/a/.git", "/home/u/ws/b/.git", "/home/u/ws/d/.git"};
+
+	(void)state;
+	/* By what is there, and for those that no record names, too. */
+	there[0] = repositories[0];
+	begin();
+	made("/home/u/ws/a/f");
+	made("/home/u/ws/b/f");
+	made("/home/u/ws/c/f");
+	assert_string_equal(rules(), "allow rw ~/ws/a/f\nallow rw ~/ws/b/f\nallow rw ~/ws/c/f\n");
+	for (size_t i = 0; i < 3; i++)
+		keeps(repositories[i], what_git_runs, true);
+	allows_all();
+	/* By what the records say. */
+	there[0] = NULL;
+	begin();
+	made("/home/u/ws/a/f");
+	made("/home/u/ws/b/f");
+	made("/home/u/ws/c/f");
+	did("read", "/home/u/ws/b/.git/HEAD");
+	assert_null(strstr(rules(), "allow rw ~/ws\n"));
+	for (size_t i = 0; i < 3; i++)
+		keeps(repositories[i], what_git_runs, true);
+	/* What was only looked for is none, and reading harms none. */
+	begin();
+	made("/home/u/ws/a/f");
+	made("/home/u/ws/b/f");
+	made("/home/u/ws/c/f");
+	access_line("stat", "stat", "/home/u/ws/b/.git", ",\"exists\":false,\"errno\":2");
+	assert_string_equal(rules(), "allow rw ~/ws\n");
+	there[0] = repositories[0];
+	begin();
+	did("read", "/home/u/ws/a/f");
+	did("read", "/home/u/ws/b/f");
+	did("read", "/home/u/ws/c/f");
+	assert_string_equal(rules(), "allow ro ~/ws\n");
+	/* A directory that is one line for another reason has the guards of all that are known in it. */
+	there[1] = repositories[1];
+	begin();
+	access_line("chmod", "meta", "/home/u/ws", ",\"exists\":true,\"dir\":true");
+	did("read", "/home/u/ws/a/f");
+	did("read", "/home/u/ws/b/f");
+	assert_non_null(strstr(rules(), "allow meta ~/ws\n"));
+	keeps(repositories[0], what_git_runs, true);
+	keeps(repositories[1], what_git_runs, true);
+	begin();
+	made_dir("/home/u/ws/new");
+	moved_dir("/home/u/ws/b", "/home/u/ws/new/b");
+	there[1] = "/home/u/ws/new/b/.git";
+	assert_non_null(strstr(rules(), "allow rw ~/ws/new\n"));
+	keeps(there[1], what_git_runs, true);
+	there[0] = GIT;
+	there[1] = NULL;
+}
+
+/* The hook that the record wrote in what has the place of a repository. */
+static void is_kept(const char *git)
+{
+	char hook[128];
+
+	snprintf(hook, sizeof(hook), "%s/hooks/x", git);
+	made(hook);
+	made("/home/u/proj/x1");
+	made("/home/u/proj/x2");
+	made("/home/u/proj/x3");
+	learned();
+	keeps(git, what_git_runs, true);
+	if (!strstr(result.data, "git runs what it names"))
+		fail_msg("the hook is not listed in\n%s", result.data);
+}
+
+static void a_repository_in_another_guise_is_not_the_commands_own(void **state)
+{
+	(void)state;
+	begin();
+	moved_dir(GIT, "/home/u/proj/g");
+	made_dir(GIT);
+	moved("/home/u/proj/g/config", GIT "/config");
+	is_kept(GIT);
+	/* By another name of a directory above it. */
+	begin();
+	moved_dir("/home/u/proj", "/home/u/old");
+	made_dir("/home/u/proj");
+	made_dir(GIT);
+	is_kept(GIT);
+	/* There and back. */
+	begin();
+	made_dir("/home/u/proj/new");
+	moved_dir(GIT, "/home/u/proj/new/.git");
+	there[0] = "/home/u/proj/new/.git";
+	is_kept("/home/u/proj/new/.git");
+	/* Through $TMPDIR, of which there are no facts. */
+	begin();
+	made_dir("/home/u/proj/new");
+	moved_dir(GIT, "/tmp/sluice-1/g");
+	moved_dir("/tmp/sluice-1/g", "/home/u/proj/new/.git");
+	is_kept("/home/u/proj/new/.git");
+	/* Made, taken away, and brought along by a directory above it. */
+	begin();
+	made_dir("/home/u/proj/new");
+	made_dir("/home/u/proj/new/.git");
+	removed("/home/u/proj/new/.git");
+	removed("/home/u/proj/new");
+	moved_dir("/home/u/proj/old", "/home/u/proj/new");
+	is_kept("/home/u/proj/new/.git");
+	there[0] = GIT;
+	/* A clone that is moved to its place is the command's own, as is one beneath what was there and removed. */
+	begin();
+	removed("/home/u/proj/build");
+	made_dir("/home/u/proj/build");
+	made_dir("/home/u/proj/build/tmp");
+	made_dir("/home/u/proj/build/tmp/.git");
+	made("/home/u/proj/build/tmp/.git/config");
+	moved_dir("/home/u/proj/build/tmp", "/home/u/proj/build/dep");
+	made("/home/u/proj/build/dep/.git/hooks/x");
+	assert_string_equal(rules(), "allow rw $PWD/build\n");
+	allows_all();
 }
 
 static void hostile_names_stay_words(void **state)
@@ -571,6 +749,9 @@ int main(void)
 		cmocka_unit_test(renamed_names_get_the_same),
 		cmocka_unit_test(dangerous_things_are_left_out_and_listed),
 		cmocka_unit_test(a_repository_in_a_written_directory_is_guarded),
+		cmocka_unit_test(no_git_is_planted_where_the_command_starts),
+		cmocka_unit_test(repositories_beneath_a_written_directory_are_no_part_of_it),
+		cmocka_unit_test(a_repository_in_another_guise_is_not_the_commands_own),
 		cmocka_unit_test(hostile_names_stay_words),
 		cmocka_unit_test(the_same_facts_give_the_same_text),
 		cmocka_unit_test(refusals_and_failures_are_told),
