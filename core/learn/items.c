@@ -110,8 +110,10 @@ static const struct fact *joined(const struct learn_input *in, const struct fact
 	return dir ? dir : f;
 }
 
-/* PATH up to LEN, its last component as a pattern if the runs made or removed OF, which has that name. */
-static int name_item(struct item *item, const char *path, size_t len, const struct fact *of)
+/* PATH up to LEN, its last component as a pattern if the runs made or removed OF, which has that name, and if no
+ * dangerous name could be meant by that: a record may have been made for it. */
+static int name_item(const struct learn_input *in, struct item *item, const char *path, size_t len,
+		     const struct fact *of)
 {
 	bool temporary = of && of->temporary && of->gone;
 	size_t start = len;
@@ -122,6 +124,8 @@ static int name_item(struct item *item, const char *path, size_t len, const stru
 		start--;
 	if (of && (of->ever_made || of->removed))
 		n = learn_pattern(path + start, len - start, temporary, pattern, sizeof(pattern));
+	if (n && learn_is_dangerous_glob(in, path, start - 1, pattern))
+		n = 0;
 	item->path = malloc(len + n + 1);
 	if (!item->path)
 		return -ENOMEM;
@@ -162,7 +166,7 @@ static int add_new_program(const struct learn_input *in, struct learned *l, cons
 
 	if (learn_is_boundary(in, f->path, len))
 		return put_aside(l, f);
-	r = name_item(&item, f->path, len, NULL);
+	r = name_item(in, &item, f->path, len, NULL);
 	if (r < 0)
 		return r;
 	item.tally.n_programs = f->n_programs;
@@ -180,7 +184,7 @@ static int add_fact(const struct learn_input *in, struct learned *l, const struc
 	const struct fact *made;
 	size_t len = made_above(in, f, &made);
 	struct item item = {0};
-	int r = name_item(&item, f->path, len, made ? made : f);
+	int r = name_item(in, &item, f->path, len, made ? made : f);
 
 	if (r < 0)
 		return r;
@@ -239,7 +243,7 @@ static struct item *find_item(struct learned *l, const struct learn_input *in, c
 	const struct fact *at = joined(in, f);
 	struct item *found = NULL;
 
-	if (name_item(&key, at->path, at->len, at) < 0)
+	if (name_item(in, &key, at->path, at->len, at) < 0)
 		return NULL;
 	if (l->n_items)
 		found = bsearch(&key, l->items, l->n_items, sizeof(key), by_path);

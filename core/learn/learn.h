@@ -43,4 +43,7 @@ opset learn_needs(const struct learn_input *in, const struct fact *fact, const c
 bool learn_is_own_repository(const struct learn_input *in, const char *path, size_t len);
 /* Is it a .git that they did not make? */
 bool learn_is_kept_git(const struct learn_input *in, const char *path, size_t len);
+/* Could GLOB, a pattern of learn_pattern() for names in DIR, be the name of something that no line may allow, or
+ * of what holds such a thing? */
+bool learn_is_dangerous_glob(const struct learn_input *in, const char *dir, size_t len, const char *glob);
 bool learn_is_boundary(const struct learn_input *in, const char *dir, size_t len);

@@ -3,6 +3,7 @@
  */
 #include "core/learn/learn.h"
 
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,4 +122,81 @@ bool learn_is_boundary(const struct learn_input *in, const char *dir, size_t len
 	if (!here && is_common(dir, len))
 		return true;
 	return refuses_beneath(in->included, dir, len) || refuses_beneath(in->danger, dir, len);
+}
+
+static bool refuses_at(const struct policy *policy, const char *path, size_t len)
+{
+	for (enum op op = 0; op < OP_COUNT; op++) {
+		struct verdict v = policy_decide(policy, op, path, len);
+
+		if (v.action != ACTION_ALLOW && v.rule)
+			return true;
+	}
+	return refuses_beneath(policy, path, len);
+}
+
+/* Every component that a rule names is tried in DIR. */
+static bool is_dangerous_for(const struct policy *policy, const struct pattern *name, const char *dir, size_t len,
+			     const char *glob)
+{
+	char path[PATH_MAX + NAME_MAX + 2], *last = path + len + 1;
+
+	if (!name->is_glob && !is_above(dir, len, name->prefix))
+		return false;
+	memcpy(path, dir, len);
+	path[len] = '/';
+	for (unsigned i = 0; i < name->n_comps; i++) {
+		const struct component *c = &name->comps[i];
+
+		/* Two patterns are not compared: it does for a name that one could be in the directory of the other. */
+		if (c->kind == COMPONENT_GLOB && i == name->n_literal && is_same(dir, len, name->prefix))
+			return true;
+		if (c->kind != COMPONENT_LITERAL || c->len > NAME_MAX)
+			continue;
+		memcpy(last, c->text, c->len);
+		last[c->len] = '\0';
+		if (fnmatch(glob, last, 0) == 0 &&
+		    (i > name->n_literal || refuses_at(policy, path, len + 1 + c->len)))
+			return true;
+	}
+	return false;
+}
+
+/* Does GLOB in DIR stand for PATH or for what is above it? */
+static bool stands_for(const char *dir, size_t len, const char *glob, const char *path)
+{
+	char name[NAME_MAX + 1];
+	size_t n;
+
+	if (!path || !is_above(dir, len, path))
+		return false;
+	n = strcspn(path + len + 1, "/");
+	if (n > NAME_MAX)
+		return true;
+	memcpy(name, path + len + 1, n);
+	name[n] = '\0';
+	return fnmatch(glob, name, 0) == 0;
+}
+
+bool learn_is_dangerous_glob(const struct learn_input *in, const char *dir, size_t len, const char *glob)
+{
+	const struct policy *const policies[] = {in->included, in->danger};
+	size_t n_runs;
+	const struct fact_run *runs = facts_runs(in->facts, &n_runs);
+
+	if (len >= PATH_MAX || stands_for(dir, len, glob, in->home))
+		return true;
+	for (size_t i = 0; i < n_runs; i++)
+		if (stands_for(dir, len, glob, runs[i].cwd) || stands_for(dir, len, glob, runs[i].home))
+			return true;
+	for (unsigned p = 0; p < 2; p++) {
+		size_t n;
+		const struct rule *rules = policy_rules(policies[p], &n);
+
+		for (size_t i = 0; i < n; i++)
+			for (unsigned k = 0; k < rules[i].n_names && rules[i].action != ACTION_ALLOW; k++)
+				if (is_dangerous_for(policies[p], &rules[i].names[k], dir, len, glob))
+					return true;
+	}
+	return false;
 }

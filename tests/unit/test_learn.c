@@ -323,6 +323,65 @@ static void names_by_chance_become_patterns(void **state)
 	allows_all();
 }
 
+static void refuses(const char *path)
+{
+	static const enum op changes[] = {OP_WRITE, OP_CREATE, OP_DELETE, OP_META};
+	struct policy *p = policy_of(result.data);
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		if (policy_decide(p, changes[i], path, strlen(path)).action == ACTION_ALLOW)
+			fail_msg("%s %s in\n%s", op_names[changes[i]], path, result.data);
+	policy_free(p);
+}
+
+static void no_pattern_means_a_dangerous_name(void **state)
+{
+	static const struct {
+		const char *temporary, *dangerous;
+	} cases[] = {
+		{"/home/u/.bash_Profil1", "/home/u/.bash_profile"},
+		{"/home/u/.npm-Glob1l", "/home/u/.npm-global/bin/x"},
+		{"/home/u/.bash_0123456789abcdef", "/home/u/.bash_aliases"},
+		{"/home/u/.config/environment.1", "/home/u/.config/environment.d/x"},
+		{"/home/u/.config/plasma-Workspac3", "/home/u/.config/plasma-workspace/env/x"},
+		{"/home/u/.config/Workspac3-manager", "/home/u/.config/autostart/x"},
+		{"/home/u/.local/share/dbus-123", "/home/u/.local/share/dbus-1/x"},
+		{"/home/u/proj/.git/config.Worktre3x", "/home/u/proj/.git/config.worktree"},
+		{"/dev/x-1234567a", "/dev/sda"}, {"/srv/w-Ab3xY9", "/srv/w-abcdef/x"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin();
+		text_puts(&record, "{\"type\":\"start\",\"v\":1,\"seq\":1,\"argv\":[\"x\"],"
+				   "\"cwd\":\"/srv/w-abcdef\"}\n");
+		made(cases[i].temporary);
+		removed(cases[i].temporary);
+		learned();
+		refuses(cases[i].dangerous);
+		allows_all();
+	}
+	begin();
+	made("/home/u/.bash_Profil1");
+	removed("/home/u/.bash_Profil1");
+	made_dir("/home/u/.npm-Glob1l");
+	made("/home/u/.npm-Glob1l/x");
+	removed("/home/u/.npm-Glob1l/x");
+	removed("/home/u/.npm-Glob1l");
+	assert_string_equal(rules(), "allow rw ~/.bash_Profil1\nallow rw ~/.npm-Glob1l\n");
+	allows_all();
+	/* What means none stays a pattern. */
+	begin();
+	made("/tmp/ccAb3xY9.o");
+	removed("/tmp/ccAb3xY9.o");
+	made("/home/u/.cache-Ab3xY9");
+	removed("/home/u/.cache-Ab3xY9");
+	made("/home/u/proj/build/conftest.1234");
+	removed("/home/u/proj/build/conftest.1234");
+	assert_string_equal(rules(), "allow rw $PWD/build/conftest.[0-9]*\nallow rw ~/.cache-??????\n"
+				     "allow rw /tmp/cc??????.o\n");
+}
+
 static void renamed_names_get_the_same(void **state)
 {
 	struct policy *p;
@@ -746,6 +805,7 @@ int main(void)
 		cmocka_unit_test(what_profiles_give_has_no_line),
 		cmocka_unit_test(what_the_command_makes_is_one_line),
 		cmocka_unit_test(names_by_chance_become_patterns),
+		cmocka_unit_test(no_pattern_means_a_dangerous_name),
 		cmocka_unit_test(renamed_names_get_the_same),
 		cmocka_unit_test(dangerous_things_are_left_out_and_listed),
 		cmocka_unit_test(a_repository_in_a_written_directory_is_guarded),
