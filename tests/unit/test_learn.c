@@ -382,6 +382,61 @@ static void no_pattern_means_a_dangerous_name(void **state)
 				     "allow rw /tmp/cc??????.o\n");
 }
 
+enum way { WRITTEN_IN, MADE, CHANGED, MOVED_HERE, WAYS };
+
+static void record_at(const char *dir, enum way way)
+{
+	char path[300];
+
+	begin();
+	if (way == MADE)
+		made_dir(dir);
+	if (way == CHANGED)
+		access_line("chmod", "meta", dir, ",\"exists\":true,\"dir\":true");
+	if (way == MOVED_HERE)
+		moved_dir("/home/u/proj/new", dir);
+	for (char c = 'a'; c < 'e' && way <= MADE; c++) {
+		snprintf(path, sizeof(path), "%s/zz%c", dir, c);
+		made(path);
+	}
+	learned();
+}
+
+/* NAME is refused to whoever learned from what was done to a directory above it. */
+static size_t try_above(const char *name)
+{
+	size_t tried = 0;
+
+	for (const char *end = strchr(name + 1, '/'); end; end = strchr(end + 1, '/')) {
+		char dir[256];
+
+		snprintf(dir, sizeof(dir), "%.*s", (int)(end - name), name);
+		for (enum way way = 0; way < WAYS; way++, tried++) {
+			record_at(dir, way);
+			refuses(name);
+		}
+	}
+	return tried;
+}
+
+static void no_directory_stands_for_a_dangerous_name(void **state)
+{
+	const struct policy *const policies[] = {danger, included};
+	size_t tried = 0;
+
+	(void)state;
+	for (size_t p = 0; p < 2; p++) {
+		size_t n;
+		const struct rule *all = policy_rules(policies[p], &n);
+
+		for (size_t i = 0; i < n; i++)
+			for (unsigned k = 0; k < all[i].n_names; k++)
+				if (all[i].action != ACTION_ALLOW && all[i].names[k].text[0] == '/')
+					tried += try_above(all[i].names[k].prefix);
+	}
+	assert_true(tried > 500);
+}
+
 static void renamed_names_get_the_same(void **state)
 {
 	struct policy *p;
@@ -806,6 +861,7 @@ int main(void)
 		cmocka_unit_test(what_the_command_makes_is_one_line),
 		cmocka_unit_test(names_by_chance_become_patterns),
 		cmocka_unit_test(no_pattern_means_a_dangerous_name),
+		cmocka_unit_test(no_directory_stands_for_a_dangerous_name),
 		cmocka_unit_test(renamed_names_get_the_same),
 		cmocka_unit_test(dangerous_things_are_left_out_and_listed),
 		cmocka_unit_test(a_repository_in_a_written_directory_is_guarded),
