@@ -13,14 +13,16 @@
 #include <string.h>
 
 /* Is all that NAME can match covered by OTHER? */
-static bool name_covered(const struct pattern *name, const struct pattern *other)
+static bool name_covered(const struct policy *p, const struct pattern *name, const struct pattern *other)
 {
 	if (name->is_glob && pattern_equal(name, other))
 		return true;
+	if (p->exact && !other->is_glob)
+		return !name->is_glob && pattern_equal(name, other);
 	return pattern_object(other, name->prefix, name->prefix_len) > 0;
 }
 
-static bool rule_covered(const struct rule *rule, const struct rule *other)
+static bool rule_covered(const struct policy *p, const struct rule *rule, const struct rule *other)
 {
 	if (rule->net != other->net)
 		return false;
@@ -28,7 +30,7 @@ static bool rule_covered(const struct rule *rule, const struct rule *other)
 		bool covered = false;
 
 		for (unsigned k = 0; k < other->n_names && !covered; k++)
-			covered = name_covered(&rule->names[i], &other->names[k]);
+			covered = name_covered(p, &rule->names[i], &other->names[k]);
 		if (!covered)
 			return false;
 	}
@@ -79,7 +81,7 @@ static int check_under_never(struct policy *p)
 				      : rule->action == ACTION_DENY ? never->rank == rule->rank
 								    : never->rank <= rule->rank;
 
-			if (counts && (left & never->ops) && rule_covered(rule, never)) {
+			if (counts && (left & never->ops) && rule_covered(p, rule, never)) {
 				left &= (opset)~never->ops;
 				if (first == SIZE_MAX)
 					first = nevers[k];

@@ -91,7 +91,7 @@ static void settle(struct matcher *m)
 	for (uint32_t i = 0; i < m->n_nodes; i++) {
 		struct node *node = &m->nodes[i];
 
-		if (i > 0)
+		if (i > 0 && !m->exact)
 			memcpy(node->ops, m->nodes[node->parent].ops, sizeof(node->ops));
 		for (uint32_t k = node->first_ref; k; k = m->refs[k - 1].next)
 			for (unsigned op = 0; op < OP_COUNT; op++)
@@ -189,6 +189,7 @@ int matcher_build(struct policy *p)
 		slots *= 2;
 	if (!m)
 		return -ENOMEM;
+	m->exact = p->exact;
 	m->rules = p->rules;
 	m->nodes = arena_alloc(&p->arena, (comps + 1) * sizeof(*m->nodes));
 	m->slots = arena_alloc(&p->arena, slots * sizeof(*m->slots));

@@ -45,10 +45,10 @@ struct verdict matcher_verdict(const struct rule *rule)
 	return v;
 }
 
-static struct verdict verdict_default(enum op op)
+static struct verdict verdict_default(const struct matcher *m, enum op op)
 {
-	return op == OP_STAT ? (struct verdict){.action = ACTION_ALLOW}
-			     : (struct verdict){.action = ACTION_DENY, .err = EACCES};
+	return op == OP_STAT && !m->exact ? (struct verdict){.action = ACTION_ALLOW}
+					  : (struct verdict){.action = ACTION_DENY, .err = EACCES};
 }
 
 /* ---- walking ---- */
@@ -160,6 +160,7 @@ static const struct node *walk(const struct matcher *m, const char *path, size_t
 static struct verdict settle(const struct matcher *m, const struct node *node, enum op op, const char *path,
 			     size_t len, size_t *ret_object)
 {
+	static const struct node_op silent;
 	struct spoken spoken = {0};
 	opset bit = OPBIT(op);
 	const struct node_op *literal;
@@ -171,7 +172,7 @@ static struct verdict settle(const struct matcher *m, const struct node *node, e
 		if (n == m->nodes)
 			break;
 	}
-	literal = &node->ops[op];
+	literal = m->exact && node->path_len != len ? &silent : &node->ops[op];
 	*ret_object = 0;
 	if (literal->never || spoken.never) {
 		rule = literal->never ? &m->rules[literal->never - 1] : NULL;
@@ -180,7 +181,7 @@ static struct verdict settle(const struct matcher *m, const struct node *node, e
 		return matcher_verdict(rule);
 	}
 	if (!literal->rule && !spoken.strictest)
-		return verdict_default(op);
+		return verdict_default(m, op);
 	if (literal->object_len > spoken.object) {
 		*ret_object = literal->object_len;
 		return matcher_verdict(&m->rules[literal->rule - 1]);

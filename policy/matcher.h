@@ -51,6 +51,7 @@ struct matcher {
 	uint32_t n_nodes;
 	uint32_t *slots; /* open addressing: node index of a child, 0: free ("/" is nobody's child) */
 	uint32_t slot_mask;
+	bool exact; /* literal rules are for their own node */
 	struct glob_ref *globs; /* sorted by node */
 	uint32_t n_globs;
 	struct node_ref *refs;

@@ -6,7 +6,8 @@
  * the two names of a thing beneath can differ only by literal rules, and those are the nodes of the tree
  * beneath either name: comparing at each of them, and at the directory, is exact. Where a glob's states
  * differ we don't search for a witness but say yes. Operations that nothing restricts at or beneath the
- * old name can't widen and cost nothing.
+ * old name can't widen and cost nothing. In an exact policy what is allowed at the old name need not be beneath it,
+ * so no operation is left out there.
  */
 #include "policy/matcher.h"
 
@@ -40,7 +41,8 @@ static opset restricted_ops(const struct move *mv)
 
 	for (unsigned op = 0; op < OP_COUNT; op++)
 		if (op != OP_BIND &&
-		    matcher_decide(mv->m, op, mv->old, mv->old_len, &object).action != ACTION_ALLOW)
+		    (mv->m->exact ||
+		     matcher_decide(mv->m, op, mv->old, mv->old_len, &object).action != ACTION_ALLOW))
 			ops |= OPBIT(op);
 	for (uint32_t i = 0; i < mv->m->n_globs; i++) {
 		const struct glob_ref *g = &mv->m->globs[i];

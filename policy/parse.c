@@ -61,7 +61,7 @@ int parse_add_rule(struct policy *p, const struct source *source, const struct l
 		.net = t->net,
 	};
 	/* What may be removed or renamed over can be rewritten. */
-	if (st->action != ACTION_ALLOW && (st->ops & OPBIT(OP_WRITE)))
+	if (!p->exact && st->action != ACTION_ALLOW && (st->ops & OPBIT(OP_WRITE)))
 		rule->ops |= OPBIT(OP_CREATE) | OPBIT(OP_DELETE);
 	return 0;
 }

@@ -25,6 +25,11 @@ void policy_free(struct policy *p)
 	free(p);
 }
 
+void policy_set_exact(struct policy *p)
+{
+	p->exact = true;
+}
+
 struct policy *policy_derive(const struct policy *base)
 {
 	struct policy *p = policy_new(&base->host);
@@ -43,6 +48,7 @@ struct policy *policy_derive(const struct policy *base)
 		memcpy(p->rules, base->rules, n * sizeof(*base->rules));
 		memcpy(p->drafts, base->drafts, n * sizeof(*base->drafts));
 	}
+	p->exact = base->exact;
 	p->n_rules = p->n_derived = p->cap_rules = p->cap_drafts = n;
 	p->env_entries = base->env_entries;
 	p->n_env = p->cap_env = base->n_env;

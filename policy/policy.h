@@ -49,6 +49,10 @@ struct policy; /* opaque */
 
 struct policy *policy_new(const struct policy_host *host);
 void policy_free(struct policy *p);
+/* Before anything is added: each rule is for the very operations and the very name that it gives. A name without a
+ * wildcard does not reach what lies beneath, refusing to write says nothing of making and removing, and where no rule
+ * speaks nothing is allowed. So the file of answers is read: an answer is to one question. */
+void policy_set_exact(struct policy *p);
 
 /* A profile by name, or a file by path (has a '/'). NAME "none" adds nothing. */
 int policy_add_policy(struct policy *p, const char *name_or_path, struct policy_error *ret_error);

@@ -67,6 +67,7 @@ struct policy {
 	struct policy_host host;
 	struct policy_error error; /* the first one is final */
 	bool failed, finished;
+	bool exact; /* policy_set_exact() */
 
 	struct rule *rules;
 	struct draft *drafts;

@@ -87,10 +87,11 @@ struct reference_verdict {
 	enum rank rank; /* of the rule that decides */
 };
 
-static inline struct reference_verdict reference_decide(const struct reference_rule *rules, size_t n,
-							enum op op, const char *path)
+/* EXACT: as after policy_set_exact(). */
+static inline struct reference_verdict reference_decide(const struct reference_rule *rules, size_t n, enum op op,
+							const char *path, bool exact)
 {
-	struct reference_verdict v = {op == OP_STAT ? ACTION_ALLOW : ACTION_DENY, 0, RANK_BUILTIN};
+	struct reference_verdict v = {op == OP_STAT && !exact ? ACTION_ALLOW : ACTION_DENY, 0, RANK_BUILTIN};
 	size_t object[64], longest = 0;
 	bool speaks[64], literal = false;
 	int rank = -1;
@@ -99,10 +100,13 @@ static inline struct reference_verdict reference_decide(const struct reference_r
 		opset ops = rules[i].ops;
 
 		/* a refusal of write refuses replacement */
-		if (rules[i].action != ACTION_ALLOW && (ops & OPBIT(OP_WRITE)))
+		if (!exact && rules[i].action != ACTION_ALLOW && (ops & OPBIT(OP_WRITE)))
 			ops |= OPBIT(OP_CREATE) | OPBIT(OP_DELETE);
 		object[i] = ops & OPBIT(op) ? reference_object(rules[i].pattern, path) : 0;
 		speaks[i] = object[i] > 0;
+		/* a name is that name */
+		if (exact && !reference_is_glob(rules[i].pattern))
+			speaks[i] = speaks[i] && object[i] == strlen(path);
 	}
 	for (size_t i = 0; i < n; i++) /* 1 */
 		if (speaks[i] && rules[i].action == ACTION_NEVER)
