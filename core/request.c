@@ -9,6 +9,7 @@
 #include "core/sys.h"
 #include "core/target/creds.h"
 #include "core/target/memory.h"
+#include "policy/syscall_numbers.h"
 
 #include <stdio.h>
 #include <sys/sysmacros.h>
@@ -80,6 +81,11 @@ struct request *request_detach(struct request *q)
 	q->extra = NULL;
 	q->answered = true;
 	return copy;
+}
+
+bool request_makes_dir(const struct request *q, enum op op)
+{
+	return op == OP_CREATE && (q->call->nr == SYS_mkdir || q->call->nr == SYS_mkdirat);
 }
 
 int request_dirfd(const struct request *q, unsigned position)

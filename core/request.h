@@ -80,6 +80,8 @@ bool request_fails_again(const struct request *q, int err);
  * outcome bounded by the target's own domain? Not without Landlock, nor for an open that could be made one
  * that reads where the plan's reads are loose. */
 bool request_is_bounded(const struct request *q);
+/* Is OP, which the call needs, the making of a directory? */
+bool request_makes_dir(const struct request *q, enum op op);
 /* The verdict on one need. */
 struct verdict request_decide(const struct request *q, const struct need *need);
 /* Tell the observer of a refusal. ERR is what the target sees, 0 unknown. (request_observe.c) */

@@ -116,7 +116,7 @@ static void observe_need(struct request *q, const struct need *need, enum observ
 	struct access_event e = event_of(q, need->op);
 
 	name_objects(q, need->which, &e);
-	e.is_dir |= need->op == OP_CREATE && (q->call->nr == SYS_mkdir || q->call->nr == SYS_mkdirat);
+	e.is_dir |= request_makes_dir(q, need->op);
 	e.allowed = true;
 	e.verdict = request_decide(q, need);
 	e.by = e.verdict.rule ? BY_RULE : BY_DEFAULT;

@@ -220,6 +220,7 @@ static struct question question_of(const struct request *q)
 	struct question question = {
 		.op = q->decisive.op, .rule = q->verdict.rule, .pid = q->tid, .tid = q->tid,
 		.path = at->name, .path_len = at->name_len, .exists = resolved_exists(at),
+		.makes_dir = !resolved_exists(at) && request_makes_dir(q, q->decisive.op),
 	};
 
 	if (resolved_exists(at)) {

@@ -36,6 +36,7 @@ struct question {
 	const char *exe, *argv; /* kernel's word and the process's own claim; may be NULL */
 	const char *ancestors;	/* ", started by make (12)", escaped; NULL: found when it is first needed */
 	bool exists, is_dir;
+	bool makes_dir; /* it does not exist, and will be a directory */
 	uint64_t size;
 	uid_t owner;
 	mode_t mode;

@@ -80,7 +80,7 @@ char *question_near(const struct question *q, const char *home)
 
 bool question_is_kin(const struct question *x, const struct question *y)
 {
-	return x->op == y->op && same_words(x->exe, y->exe);
+	return x->op == y->op && x->makes_dir == y->makes_dir && same_words(x->exe, y->exe);
 }
 
 bool group_is_neighbour(const struct group *g, const struct question *q, const char *near)

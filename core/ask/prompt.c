@@ -63,7 +63,8 @@ static void put_object(struct text *out, const struct question *q)
 	char buf[1024];
 
 	if (!q->exists) {
-		text_puts(out, "  object   does not exist yet\n");
+		text_puts(out, q->makes_dir ? "  object   new directory, does not exist yet\n"
+					    : "  object   does not exist yet\n");
 		return;
 	}
 	text_printf(out, "  object   %s", kind_word(q));
@@ -222,7 +223,8 @@ void prompt_body(struct text *out, const struct ask_view *v)
 	else
 		text_puts(out, "the command");
 	if (v->dir) {
-		text_printf(out, " %s %u names in this directory?\n  path     ", verbs[q->op], v->n_paths);
+		text_printf(out, " %s %u %s in this directory?\n  path     ", verbs[q->op], v->n_paths,
+			    q->makes_dir ? "directories" : "names");
 		text_escaped(out, v->dir, strlen(v->dir));
 		text_puts(out, "\n");
 		put_names(out, v);

@@ -92,6 +92,7 @@ void protocol_question(struct text *out, const struct ask_view *v)
 	} else {
 		put_object(out, q);
 	}
+	json_field_puts(out, "makes", q->makes_dir ? "directory" : NULL);
 	json_field_puts(out, "directory", v->near);
 	json_field_puts(out, "exe", q->exe);
 	json_field_u64(out, "pid", (uint64_t)q->pid);

@@ -102,7 +102,7 @@ bool group_add_path(struct group *g, const struct question *q);
 bool group_has_object(const struct group *g, const struct question *q);
 /* May Q be one of the names that are asked about with G? NEAR is question_near() of Q. */
 bool group_is_neighbour(const struct group *g, const struct question *q, const char *near);
-/* A yes is for the program that the user saw: another's question is another one. */
+/* A yes is for the program that the user saw, and for a file or a directory: another's question is another one. */
 bool question_is_kin(const struct question *x, const struct question *y);
 /* The directory that an answer to Q may be stretched to; malloc'ed, or NULL: nothing so wide as HOME. */
 char *question_near(const struct question *q, const char *home);

@@ -485,6 +485,21 @@ class Programs(ControlCase):
             self.assertEqual((r.status, r.out), (1, ""), "%s\n%s" % (body, r))
 
     @case
+    def a_question_tells_a_new_directory_from_a_new_file(self):
+        os.mkdir(os.path.join(self.dir, "sub"))
+        process, path = self.begin("mkdir sub/d; echo x >sub/f", policy="{base}allow all {dir}\nask w {dir}/sub\n")
+        c = self.client(path)
+        words = []
+        for _ in range(2):
+            q = c.until("question")
+            self.assertEqual(q["kind"], "missing")
+            words.append((q.get("makes"), q["words"].split("\n")[2]))
+            c.answer(q, "yes")
+        self.assertEqual(words, [("directory", "  object   new directory, does not exist yet"),
+                                 (None, "  object   does not exist yet")])
+        self.assertEqual(self.output(process)[0], 0)
+
+    @case
     def an_object_that_takes_a_free_name_meanwhile_is_asked_about(self):
         """The name is free and may be made; by then what a rule asks about bears it. Natively that is just opened."""
         link = """

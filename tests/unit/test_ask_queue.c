@@ -138,6 +138,21 @@ static void another_operation_or_program_is_another_question(void **state)
 	asker_free(a);
 }
 
+static void a_new_directory_is_another_question_than_a_new_file(void **state)
+{
+	struct asker *a = make(NULL);
+	struct question q = about(OP_CREATE, "/d/f");
+	struct caller c[2];
+
+	(void)state;
+	q.exists = false;
+	ask_submit(a, &q, take, &c[0]);
+	q.makes_dir = true;
+	ask_submit(a, &q, take, &c[1]);
+	assert_int_equal(look(a).n, 2);
+	asker_free(a);
+}
+
 static void three_names_of_a_directory_become_one_question(void **state)
 {
 	struct asker *a = make(NULL);
@@ -458,6 +473,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(identical_questions_are_one),
 		cmocka_unit_test(another_operation_or_program_is_another_question),
+		cmocka_unit_test(a_new_directory_is_another_question_than_a_new_file),
 		cmocka_unit_test(three_names_of_a_directory_become_one_question),
 		cmocka_unit_test(more_names_than_can_be_read_are_not_allowed_once),
 		cmocka_unit_test(a_directory_is_no_wider_than_that),
