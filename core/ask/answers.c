@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The file of answers is a policy like any other, so people can read and edit it; but its paths are
+ * The file of answers is written like a policy, so people can read and edit it; but its paths are
  * canonical names that sluice wrote, and a link that is planted there later must not lead an old answer to
  * another file: names are taken as they stand.
+ *
+ * And an answer is to one question. The file is read as an exact policy: a name is not what lies beneath it, and
+ * write is not create and delete. So lines for two operations never meet, a line is written only for operations
+ * that have no answer yet, and no sequence of answers makes a file that contradicts itself. What people wrote may
+ * still clash with a new line: a text that is no policy, or would not say what was answered, is not put in place.
  */
 #include "core/ask/answers.h"
 
@@ -26,7 +31,7 @@ struct remembered {
 	bool beneath;
 	const char *rule_file, *rule_text; /* BENEATH: of the rule that asked */
 	int rule_line;
-	bool yes;
+	bool yes, always;
 };
 
 struct answers {
@@ -126,6 +131,8 @@ static struct policy *parse(const struct answers *a, const char *text, size_t le
 	struct policy *p = policy_new(&host);
 
 	snprintf(ret_error->text, sizeof(ret_error->text), "%s: out of memory", a->shown);
+	if (p)
+		policy_set_exact(p);
 	if (p && policy_add_text(p, a->shown, RANK_USER, text, len, ret_error) == 0 &&
 	    policy_finish(p, ret_error) == 0)
 		return p;
@@ -218,9 +225,20 @@ static bool is_answer_to(const struct remembered *r, const struct question *q)
 	       same_word(r->rule_text, q->rule->text);
 }
 
-bool answers_find(const struct answers *a, const struct question *q, struct known_answer *ret)
+/* The line of P, a file of answers or NULL, that answers OP on the name in Q, or NULL. */
+static const struct rule *find_line(const struct policy *p, enum op op, const struct question *q)
 {
 	struct verdict v;
+
+	if (!p || !q->path_len || q->path[0] != '/')
+		return NULL;
+	v = policy_decide(p, op, q->path, q->path_len);
+	return v.action == ACTION_ASK ? NULL : v.rule;
+}
+
+bool answers_find(const struct answers *a, const struct question *q, struct known_answer *ret)
+{
+	const struct rule *line;
 
 	for (size_t i = a->n; i-- > 0;) { /* the latest first */
 		if (!is_answer_to(&a->items[i], q))
@@ -229,13 +247,11 @@ bool answers_find(const struct answers *a, const struct question *q, struct know
 		snprintf(ret->by, sizeof(ret->by), "an earlier answer");
 		return true;
 	}
-	if (!a->always || !q->path_len || q->path[0] != '/')
+	line = find_line(a->always, q->op, q);
+	if (!line)
 		return false;
-	v = policy_decide(a->always, q->op, q->path, q->path_len);
-	if (!v.rule || v.action == ACTION_ASK)
-		return false;
-	ret->yes = v.action == ACTION_ALLOW;
-	snprintf(ret->by, sizeof(ret->by), "%.40s:%d", a->shown, v.rule->line);
+	ret->yes = line->action == ACTION_ALLOW;
+	snprintf(ret->by, sizeof(ret->by), "%.40s:%d", a->shown, line->line);
 	return true;
 }
 
@@ -248,7 +264,7 @@ bool answers_move_widens(const struct answers *a, const char *from, size_t from_
 	return a->always && policy_move_widens(a->always, from, from_len, to, to_len, true);
 }
 
-void answers_remember(struct answers *a, const struct question *q, const char *dir, bool yes)
+void answers_remember(struct answers *a, const struct question *q, const char *dir, enum ask_scope scope, bool yes)
 {
 	struct remembered *grown;
 	const char *path = dir ? dir : q->path;
@@ -271,6 +287,7 @@ void answers_remember(struct answers *a, const struct question *q, const char *d
 		.len = len,
 		.beneath = dir != NULL,
 		.yes = yes,
+		.always = scope == SCOPE_ALWAYS,
 		/* The policy outlives the asker. */
 		.rule_file = q->rule ? q->rule->file : NULL,
 		.rule_text = q->rule ? q->rule->text : NULL,
@@ -323,14 +340,38 @@ int answers_forget(struct answers *a, unsigned number)
 	return -ENOENT;
 }
 
-bool answers_line(const struct answers *a, struct text *out, const struct question *q, bool yes)
+/* Is OP on the name in Q answered for always, as far as this run knows? */
+static bool has_answer(const struct answers *a, enum op op, const struct question *q)
 {
+	for (size_t i = 0; i < a->n; i++)
+		if (a->items[i].always && a->items[i].op == op && a->items[i].len == q->path_len &&
+		    memcmp(a->items[i].path, q->path, q->path_len) == 0)
+			return true;
+	return find_line(a->always, op, q) != NULL;
+}
+
+opset answers_ops(const struct answers *a, const struct question *q, bool yes)
+{
+	/* Who may make a file may fill it: that was one question, unless there was one about that. */
+	if (q->op == OP_CREATE && yes && !q->makes_dir && !has_answer(a, OP_WRITE, q))
+		return OPBIT(OP_WRITE) | OPBIT(OP_CREATE);
+	return OPBIT(q->op);
+}
+
+static bool put_line(const struct answers *a, struct text *out, const struct question *q, bool yes, opset ops)
+{
+	char words[64];
+
 	if (!a->file || !q->path_len || q->path[0] != '/' || q->path_len >= 4096)
 		return false;
-	/* Who may make a file may fill it: that was one question. */
-	text_printf(out, "%s %s ", yes ? "allow" : "deny",
-		    q->op == OP_CREATE && yes ? "write,create" : op_names[q->op]);
+	opset_format(ops, words, sizeof(words));
+	text_printf(out, "%s %s ", yes ? "allow" : "deny", words);
 	return put_word(a, out, q->path, q->path_len) && !out->failed;
+}
+
+bool answers_line(const struct answers *a, struct text *out, const struct question *q, bool yes)
+{
+	return put_line(a, out, q, yes, answers_ops(a, q, yes));
 }
 
 /* ~/.config/sluice, and ~/.config if need be. */
@@ -414,31 +455,83 @@ static int sync_dir(const char *file)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* What the file says by now: another run may have added to it. 1: the same, 0: nothing, -EEXIST: the
- * opposite. A file that can't be read as a policy gets no further lines. */
-static int said_already(const struct answers *a, const char *text, size_t len, const struct question *q,
-			bool yes)
+/* What is to be added, and what for. */
+struct addition {
+	const struct question *q;
+	bool yes;
+	opset ops;
+	const char *command;
+};
+
+/* Those of the operations that TEXT does not answer: another run may have added to it. -EEXIST: it answers one the
+ * other way; -EBADMSG: it is no policy. */
+static int unsaid(const struct answers *a, const char *text, size_t len, const struct addition *add, opset *ret)
 {
 	struct policy_error error;
 	struct policy *p = parse(a, text, len, &error);
-	struct verdict v;
+	opset ops = add->ops;
+	const struct rule *line;
+	bool opposite = false;
 
 	if (!p)
-		return -EINVAL;
-	v = policy_decide(p, q->op, q->path, q->path_len);
+		return -EBADMSG;
+	for (unsigned op = 0; op < OP_COUNT; op++) {
+		line = ops & OPBIT(op) ? find_line(p, op, add->q) : NULL;
+		if (!line)
+			continue;
+		ops &= (opset)~OPBIT(op);
+		opposite |= (line->action == ACTION_ALLOW) != add->yes;
+	}
 	policy_free(p);
-	if (!v.rule || v.action == ACTION_ASK)
-		return 0;
-	return (v.action == ACTION_ALLOW) == yes ? 1 : -EEXIST;
+	if (opposite)
+		return -EEXIST;
+	*ret = ops;
+	return 0;
 }
 
-static int append_locked(const struct answers *a, const struct question *q, bool yes, const char *line,
-			 const char *command)
+/* Is TEXT a file that the next run can read, and that says what was answered? */
+static bool says(const struct answers *a, const struct text *text, const struct addition *add)
+{
+	struct policy_error error;
+	struct policy *p = text->len < FILE_MAX ? parse(a, text->data, text->len, &error) : NULL;
+	const struct rule *line;
+	bool all = p != NULL;
+
+	for (unsigned op = 0; all && op < OP_COUNT; op++) {
+		if (!(add->ops & OPBIT(op)))
+			continue;
+		line = find_line(p, op, add->q);
+		all = line && (line->action == ACTION_ALLOW) == add->yes;
+	}
+	policy_free(p);
+	return all;
+}
+
+/* OLD, LEN bytes, and the line for OPS. */
+static int put_file(const struct answers *a, struct text *out, const char *old, size_t len, const struct addition *add,
+		    opset ops)
+{
+	if (len)
+		text_add(out, old, len);
+	else
+		text_puts(out, "# Answers given with \"always\". They speak only where a policy asks, and each only for\n"
+			       "# its operations on its very name: NAME/** is what lies beneath it.\n");
+	if (len && old[len - 1] != '\n')
+		text_puts(out, "\n");
+	put_comment(out, add->command);
+	if (!put_line(a, out, add->q, add->yes, ops))
+		return out->failed ? -ENOMEM : -EINVAL;
+	text_puts(out, "\n");
+	return out->failed ? -ENOMEM : 0;
+}
+
+static int append_locked(const struct answers *a, const struct addition *add)
 {
 	_cleanup_close_ int fd = -EBADF;
 	_cleanup_free_ char *old = NULL, *tmp = NULL;
 	struct stat st = {.st_mode = 0600};
 	struct text text = {0};
+	opset ops = add->ops;
 	size_t len = 0;
 	int r;
 
@@ -446,24 +539,22 @@ static int append_locked(const struct answers *a, const struct question *q, bool
 	if (fd < 0 && fd != -ENOENT)
 		return fd;
 	r = fd < 0 ? 0 : read_all(fd, &old, &len);
+	if (r == -EFBIG)
+		return -EBADMSG;
 	if (r == 0 && old)
-		r = said_already(a, old, len, q, yes);
-	if (r != 0)
-		return r < 0 ? r : 0;
+		r = unsaid(a, old, len, add, &ops);
+	if (r < 0 || !ops)
+		return r;
 	if (asprintf(&tmp, "%s.new", a->file) < 0) {
 		tmp = NULL;
 		return -ENOMEM;
 	}
-	if (len)
-		text_add(&text, old, len);
-	else
-		text_puts(&text, "# Answers given with \"always\". They speak only where a policy asks.\n");
-	if (len && old[len - 1] != '\n')
-		text_puts(&text, "\n");
-	put_comment(&text, command);
-	text_printf(&text, "%s\n", line);
+	r = put_file(a, &text, old, len, add, ops);
+	if (r == 0 && !says(a, &text, add))
+		r = -EBADMSG;
 	unlink(tmp); /* of one that was killed; the lock is ours */
-	r = text.failed ? -ENOMEM : replace(a, tmp, &text, st.st_mode & 0777);
+	if (r == 0)
+		r = replace(a, tmp, &text, st.st_mode & 0777);
 	text_done(&text);
 	return r == 0 ? sync_dir(a->file) : r;
 }
@@ -489,21 +580,16 @@ static int lock_file(const struct answers *a)
 	return take_fd(&fd);
 }
 
-int answers_append(const struct answers *a, const struct question *q, bool yes, const char *command)
+int answers_append(const struct answers *a, const struct question *q, bool yes, opset ops, const char *command)
 {
+	const struct addition add = {q, yes, ops, command};
 	_cleanup_close_ int lock = -EBADF;
-	struct text line = {0};
 	int r;
 
-	if (!answers_line(a, &line, q, yes)) {
-		text_done(&line);
+	if (!a->file)
 		return -EINVAL;
-	}
 	r = make_parents(a->file);
 	if (r == 0)
 		r = lock = lock_file(a);
-	if (r >= 0)
-		r = append_locked(a, q, yes, line.data, command);
-	text_done(&line);
-	return r;
+	return r < 0 ? r : append_locked(a, &add);
 }

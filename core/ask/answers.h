@@ -27,9 +27,9 @@ struct known_answer {
 };
 bool answers_find(const struct answers *a, const struct question *q, struct known_answer *ret);
 
-/* Remember for the run: for this path, or, with DIR, for all beneath it that RULE asks about. Not remembered
- * if memory is short: asked again then. */
-void answers_remember(struct answers *a, const struct question *q, const char *dir, bool yes);
+/* Remember for the run, and that it was said for always if so: for this path, or, with DIR, for all beneath it that
+ * RULE asks about. Not remembered if memory is short: asked again then. */
+void answers_remember(struct answers *a, const struct question *q, const char *dir, enum ask_scope scope, bool yes);
 void answers_each(const struct answers *a, void (*each)(void *ctx, unsigned number, const char *line),
 		  void *ctx);
 int answers_forget(struct answers *a, unsigned number);
@@ -38,8 +38,11 @@ int answers_forget(struct answers *a, unsigned number);
 bool answers_move_widens(const struct answers *a, const char *from, size_t from_len, const char *to,
 			 size_t to_len);
 
+/* The operations on its path that an answer to Q for always is for. */
+opset answers_ops(const struct answers *a, const struct question *q, bool yes);
 /* The line that answers Q for always. False: it can't be written as one. */
 bool answers_line(const struct answers *a, struct text *out, const struct question *q, bool yes);
-/* Append that line to the file, atomically: a new file takes the old one's place. 0 or -errno; -EEXIST: the
- * file says the opposite by now. Reads nothing but the immutable part of A, so no lock is needed. */
-int answers_append(const struct answers *a, const struct question *q, bool yes, const char *command);
+/* Append that line, but for what the file says already, atomically: a new file takes the old one's place. OPS is
+ * answers_ops() as it was when the line was shown. 0 or -errno; -EEXIST: the file says the opposite by now; -EBADMSG:
+ * it is no policy, or would be none that says so. Reads nothing but the immutable part of A, so no lock is needed. */
+int answers_append(const struct answers *a, const struct question *q, bool yes, opset ops, const char *command);

@@ -153,7 +153,8 @@ struct ask_reply {
 };
 /* Answer a question. -ENOENT: there is no such question (any more); -EACCES: not its nonce; -EINVAL: this
  * answer is not offered; -ESTALE: there are more names by now; -EBUSY: somebody else's is just being written;
- * else what prevented the writing. */
+ * else what prevented the writing. 1: an answer for always that holds for the run, since with its line the file would
+ * not be one of answers any more. */
 int ask_answer(struct asker *a, uint64_t number, uint64_t nonce, const struct ask_reply *reply);
 /* How many clients would answer. */
 void ask_set_clients(struct asker *a, unsigned n);

@@ -88,12 +88,15 @@ static bool reply(struct dialog *d, const struct ask_reply *reply, const char *w
 
 	if (r == -ENOENT) /* somebody else was faster: said at the end */
 		return true;
-	if (r == 0) {
-		show(d, words);
+	if (r >= 0) {
+		show(d, r == 0 ? words
+			       : reply->answer == ANSWER_YES
+				       ? "yes, for this run; not written: the file would be no policy then\n"
+				       : "no, for this run; not written: the file would be no policy then\n");
 		return true;
 	}
 	text_printf(&out, "\n  that can't be: %s\n",
-		    r == -EEXIST ? "the file says the opposite, and was changed meanwhile" : strerror(-r));
+		    r == -EEXIST ? "the file says the opposite by now" : strerror(-r));
 	prompt_keys(&out, &d->v, seconds_left(d));
 	show_text(d, &out);
 	return false;

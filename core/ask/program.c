@@ -183,7 +183,7 @@ static void decide(struct asker *a, struct program *p, int wstatus)
 		reply.by = "program";
 		/* The child was given the question itself: the count and the line are the ones that it saw.
 		 */
-		if (ask_answer(a, p->g->number, p->g->nonce, &reply) == 0) {
+		if (ask_answer(a, p->g->number, p->g->nonce, &reply) >= 0) {
 			protocol_free(o);
 			return;
 		}

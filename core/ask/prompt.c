@@ -141,10 +141,9 @@ void prompt_help(struct text *out, const struct ask_view *v)
 			{"  d  allow this operation on all that the same rule asks about in the directory\n"
 			 "     and beneath it, until the command has ended\n",
 			 "  D  refuse the same\n"},
-		[SCOPE_ALWAYS] = {"  a  allow it now and in later runs: shows the line, wants a second a, "
-				  "and writes it\n"
-				  "     to your answers.policy\n",
-				  "  A  refuse it now and in later runs, in the same way\n"},
+		[SCOPE_ALWAYS] = {"  a  allow this operation on this path in later runs, too: shows the line, wants a\n"
+				  "     second a, and writes it to your answers.policy\n",
+				  "  A  refuse this operation on this path in later runs, too, in the same way\n"},
 	};
 
 	for (int no = 0; no < 2; no++)
@@ -153,12 +152,13 @@ void prompt_help(struct text *out, const struct ask_view *v)
 				text_puts(out, lines[scope][no]);
 	text_puts(out,
 		  "  k  end the command and all that it started\n"
+		  "  What lies beneath a directory is on other paths, and is asked about.\n"
 		  "  No answer is a no. What is allowed is the object that was there when sluice asked.\n");
 }
 
 void prompt_always(struct text *out, const char *line, const char *file, char key)
 {
-	text_puts(out, "always\n  this line goes into ");
+	text_puts(out, "always\n  this line, for this name alone, goes into ");
 	text_escaped(out, file, strlen(file));
 	text_puts(out, ":\n    ");
 	text_escaped(out, line, strlen(line));

@@ -255,6 +255,7 @@ static void announce(struct asker *a, struct outcome *out)
 static void remember(struct asker *a, const struct group *g, const struct ask_reply *reply)
 {
 	bool yes = reply->answer == ANSWER_YES;
+	opset ops = reply->scope == SCOPE_ALWAYS ? g->ops : OPBIT(g->q.op);
 
 	if (reply->scope == SCOPE_ONCE || (reply->answer != ANSWER_YES && reply->answer != ANSWER_NO))
 		return;
@@ -263,10 +264,12 @@ static void remember(struct asker *a, const struct group *g, const struct ask_re
 
 		q.path = g->paths[i];
 		q.path_len = strlen(q.path);
-		answers_remember(a->answers, &q, NULL, yes);
+		for (q.op = 0; q.op < OP_COUNT; q.op++)
+			if (ops & OPBIT(q.op))
+				answers_remember(a->answers, &q, NULL, reply->scope, yes);
 	}
 	if (reply->scope == SCOPE_DIR)
-		answers_remember(a->answers, &g->q, g->near, yes);
+		answers_remember(a->answers, &g->q, g->near, reply->scope, yes);
 }
 
 int queue_settle(struct asker *a, struct group *g, const struct ask_reply *reply)
@@ -321,8 +324,9 @@ static int check_reply(const struct asker *a, const struct group *g, const struc
 
 int ask_answer(struct asker *a, uint64_t number, uint64_t nonce, const struct ask_reply *reply)
 {
+	struct ask_reply for_run = *reply;
 	struct group *g;
-	int r = -ENOENT;
+	int r = -ENOENT, settled;
 
 	pthread_mutex_lock(&a->lock);
 	for (g = a->queue; g && g->number != number;)
@@ -332,20 +336,28 @@ int ask_answer(struct asker *a, uint64_t number, uint64_t nonce, const struct as
 	if (r == 0) {
 		g->refs++;
 		g->busy = reply->scope == SCOPE_ALWAYS;
+		g->ops = answers_ops(a->answers, &g->q, reply->answer == ANSWER_YES);
 	}
 	pthread_mutex_unlock(&a->lock);
 	if (r < 0)
 		return r;
 	if (reply->scope == SCOPE_ALWAYS) {
-		r = answers_append(a->answers, &g->q, reply->answer == ANSWER_YES, a->config.command);
+		r = answers_append(a->answers, &g->q, reply->answer == ANSWER_YES, g->ops, a->config.command);
+		if (r == -EBADMSG) {
+			for_run.scope = SCOPE_RUN;
+			reply = &for_run;
+			r = 1;
+		}
 		if (r < 0) {
 			pthread_mutex_lock(&a->lock);
 			g->busy = false;
 			pthread_mutex_unlock(&a->lock);
 		}
 	}
-	if (r == 0)
-		r = queue_settle(a, g, reply);
+	if (r >= 0) {
+		settled = queue_settle(a, g, reply);
+		r = settled < 0 ? settled : r;
+	}
 	queue_unref(a, g);
 	return r;
 }

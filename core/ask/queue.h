@@ -58,6 +58,7 @@ struct group {
 	size_t n_paths;
 	struct waiter *waiters;
 	bool settled, shown, busy; /* busy: an answer is just being written to a file */
+	opset ops;		   /* while busy and after it: those that it is for */
 	struct decision outcome;   /* once settled; strings are by[] and the group's own */
 	char by[64];
 };

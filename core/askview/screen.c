@@ -254,7 +254,7 @@ static void draw_keys(const struct view *v, const struct open_question *q, int e
 	char line[300];
 
 	if (v->pending) {
-		put_line(end - 3, 2, "this line goes into your answers.policy:");
+		put_line(end - 3, 2, "this line, for this name alone, goes into your answers.policy:");
 		put_line(end - 2, 4, v->pending == 'a' ? q->yes_line : q->no_line);
 		snprintf(line, sizeof(line), "  %c once more to write it, any other key to go back",
 			 v->pending);

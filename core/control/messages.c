@@ -70,6 +70,11 @@ void messages_answered(const struct messages *m, struct text *out, int r)
 	case 0:
 		messages_ok(m, out);
 		return;
+	case 1:
+		begin(m, out, "ok");
+		json_field_puts(out, "scope", ask_scope_words[SCOPE_RUN]);
+		text_puts(out, "}");
+		return;
 	case -ENOENT:
 		messages_error(m, out, "gone", "there is no such question, or it was answered");
 		return;

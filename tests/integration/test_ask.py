@@ -95,6 +95,7 @@ class AskTerminal(terminals.TerminalCase):
         self.confirm("a", "yes, always")
         self.assertEqual(self.end(), 0, self.shown)
         line = "allow read %s/secret" % self.dir
+        self.assertIn("this line, for this name alone, goes into", self.shown)
         self.assertIn(line, self.shown)
         self.assertEqual(self.written(), [line])
         self.assertEqual(os.stat(self.answers).st_mode & 0o777, 0o600)
@@ -105,6 +106,17 @@ class AskTerminal(terminals.TerminalCase):
         self.open_terminal("cat secret")
         self.assertEqual(self.end(), 0, self.shown)
         self.assertNotIn("? help", self.shown)
+
+    @case
+    def a_line_that_the_file_can_not_have_is_said_and_holds_for_the_run(self):
+        os.makedirs(os.path.dirname(self.answers))
+        with open(self.answers, "w", encoding="utf-8") as f:
+            f.write("ask read %s/secret\n" % self.dir)
+        self.open_terminal("cat secret; cat secret")
+        self.confirm("a", "yes, for this run; not written: the file would be no policy then")
+        self.assertEqual(self.end(), 0, self.shown)
+        self.assertEqual(self.shown.count("S3CRET"), 2)
+        self.assertEqual(self.written(), ["ask read %s/secret" % self.dir])
 
     @case
     def any_other_key_after_a_writes_nothing(self):
@@ -178,6 +190,9 @@ class AskTerminal(terminals.TerminalCase):
         r = self.native(SLUICE, "explain", "-p", self.policy(self.ASKING), "read", "secret")
         self.assert_status(r, 3)
         self.assertIn("answered     no, always: answers.policy:1\n", r.out)
+        r = self.native(SLUICE, "explain", "-p", self.policy(self.ASKING), "read", "secret/beneath")
+        self.assert_status(r, 3)
+        self.assertNotIn("answered", r.out)
 
     @case
     def an_answer_for_always_lifts_no_deny_and_no_never(self):

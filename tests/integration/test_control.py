@@ -484,20 +484,97 @@ class Programs(ControlCase):
             r = self.run_with(body)
             self.assertEqual((r.status, r.out), (1, ""), "%s\n%s" % (body, r))
 
+    # Always: each run is asked by a program that says so, and notes what it was asked -------------
+
+    ASKING_WRITES = "{base}allow all {dir}\nask w,list {dir}/sub\n"
+
+    def run_always(self, script, answer="yes"):
+        """What was asked, in order, and the run."""
+        body = ("exec python3 -c 'import json, sys; q = json.load(sys.stdin); open(\"%s/asked\", \"a\").write("
+                "\" \".join((q[\"op\"], q[\"path\"][%d:], q[\"kind\"], q.get(\"makes\", \"\"))).strip() + \"\\n\"); "
+                "print(json.dumps(dict(answer=\"%s\", scope=\"always\", line=q[\"%s_line\"])))'" %
+                (self.root, len(self.dir) + 1, answer, answer))
+        asked = os.path.join(self.root, "asked")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(asked)
+        r = self.sluice("sh", "-c", script, policy=self.ASKING_WRITES, options=["--prompt", self.program_that(body)])
+        self.assertNotIn("no answer from there is used", r.err)
+        with contextlib.suppress(FileNotFoundError), open(asked, encoding="utf-8") as f:
+            return f.read().splitlines(), r
+        return [], r
+
+    @case
+    def always_for_a_directory_is_not_for_what_lies_beneath(self):
+        self.put("sub/a/b/f", "F")
+        for answer, status in (("yes", 0), ("no", 2)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.home, ".config/sluice/answers.policy"))
+            asked, r = self.run_always("ls sub; ls sub/a", answer)
+            self.assertEqual((asked, r.status), (["list sub directory", "list sub/a directory"], status), r)
+            asked, r = self.run_always("ls sub; ls sub/a; ls sub/a/b", answer)
+            self.assertEqual((asked, r.status), (["list sub/a/b directory"], status), r)
+
+    @case
+    def always_for_a_new_directory_is_not_for_what_is_made_in_it(self):
+        os.mkdir(os.path.join(self.dir, "sub"))
+        asked, r = self.run_always("mkdir sub/new")
+        self.assertEqual((asked, r.status), (["create sub/new missing directory"], 0), r)
+        asked, r = self.run_always("echo x >sub/new/f; mkdir sub/new/d; chmod 700 sub/new; rmdir sub/new/d")
+        self.assertEqual((asked, r.status), (["create sub/new/f missing", "create sub/new/d missing directory",
+                                              "meta sub/new directory", "delete sub/new/d directory"], 0), r)
+        asked, r = self.run_always("chmod 600 sub/new/f; rm sub/new/f; rmdir sub/new; mkdir sub/new sub/new/d; "
+                                   "echo x >sub/new/f; chmod 700 sub/new; rmdir sub/new/d")
+        self.assertEqual((asked, r.status), (["meta sub/new/f file", "delete sub/new/f file",
+                                              "delete sub/new directory"], 0), r)
+
+    @case
+    def always_to_write_and_to_create_one_file_hold_both(self):
+        for answers in (("yes", "yes"), ("no", "yes"), ("no", "no"), ("yes", "no")):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.home, ".config/sluice/answers.policy"))
+            self.put("sub/f", "OLD")
+            asked, r = self.run_always("echo x >>sub/f", answers[0])
+            self.assertEqual((asked, r.status), (["write sub/f file"], 0 if answers[0] == "yes" else 2), r)
+            os.unlink(os.path.join(self.dir, "sub/f"))
+            asked, r = self.run_always("echo y >>sub/f", answers[1])
+            self.assertEqual((asked, r.status), (["create sub/f missing"], 0 if answers[1] == "yes" else 2), r)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.dir, "sub/f"))
+            for status in answers[::-1]: # it is made; then it is there, and is written
+                asked, r = self.run_always("echo z >>sub/f", "no")
+                self.assertEqual((asked, r.status), ([], 0 if status == "yes" else 2), "%s %s" % (answers, r))
+                self.put("sub/f", "OLD")
+
     @case
     def a_question_tells_a_new_directory_from_a_new_file(self):
         os.mkdir(os.path.join(self.dir, "sub"))
-        process, path = self.begin("mkdir sub/d; echo x >sub/f", policy="{base}allow all {dir}\nask w {dir}/sub\n")
+        process, path = self.begin("mkdir sub/d; echo x >sub/f", policy=self.ASKING_WRITES)
         c = self.client(path)
         words = []
         for _ in range(2):
             q = c.until("question")
             self.assertEqual(q["kind"], "missing")
-            words.append((q.get("makes"), q["words"].split("\n")[2]))
+            words.append((q.get("makes"), q["yes_line"].split()[1], q["words"].split("\n")[2]))
             c.answer(q, "yes")
-        self.assertEqual(words, [("directory", "  object   new directory, does not exist yet"),
-                                 (None, "  object   does not exist yet")])
+        self.assertEqual(words, [("directory", "create", "  object   new directory, does not exist yet"),
+                                 (None, "write,create", "  object   does not exist yet")])
         self.assertEqual(self.output(process)[0], 0)
+
+    @case
+    def an_answer_whose_line_would_make_the_file_no_policy_holds_for_the_run(self):
+        answers = os.path.join(self.home, ".config/sluice/answers.policy")
+        os.makedirs(os.path.dirname(answers))
+        with open(answers, "w", encoding="utf-8") as f:
+            f.write("ask read %s/secret\n" % self.dir)
+        process, path = self.begin("cat secret; cat secret")
+        c = self.client(path)
+        q = c.until("question")
+        reply = c.answer(q, "yes", "always", line=q["yes_line"])
+        self.assertEqual((reply["type"], reply.get("scope")), ("ok", "run"))
+        self.assertEqual(c.until("decision")["scope"], "run")
+        self.assertEqual(self.output(process)[:2], (0, "S3CRETS3CRET"))
+        with open(answers, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "ask read %s/secret\n" % self.dir)
 
     @case
     def an_object_that_takes_a_free_name_meanwhile_is_asked_about(self):
