@@ -4,6 +4,7 @@
 #pragma once
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
@@ -45,6 +46,12 @@ static inline int sys_pidfd_open(pid_t pid, unsigned flags)
 static inline int sys_pidfd_getfd(int pidfd, int fd)
 {
 	return (int)CALL(syscall(SYS_pidfd_getfd, pidfd, fd, 0));
+}
+
+/* 0: the two tasks have the same of what TYPE (KCMP_FILES, ...) names; above 0: they have not. */
+static inline int sys_kcmp(pid_t a, pid_t b, int type)
+{
+	return (int)CALL(syscall(SYS_kcmp, a, b, type, 0, 0));
 }
 
 static inline int sys_pidfd_send_signal(int pidfd, int sig)
