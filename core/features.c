@@ -196,6 +196,7 @@ static void probe_own_calls(struct features *f)
 	f->openat2 = sys_openat2(AT_FDCWD, "", O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS) == -ENOENT;
 	fd = sys_pidfd_open((pid_t)syscall(SYS_gettid), PIDFD_THREAD);
 	f->pidfd_thread = fd >= 0;
+	f->kcmp = sys_kcmp(getpid(), getpid(), KCMP_FILES) == 0;
 	if (fd >= 0)
 		close(fd);
 	if (uname(&u) == 0)

@@ -17,6 +17,7 @@ struct features {
 	bool proc_mem;           /* /proc/PID/mem can be read instead */
 	bool pidfd_getfd;
 	bool pidfd_thread;
+	bool kcmp;               /* tells whether two tasks share their descriptors */
 	bool io_uring;
 	bool openat2;
 	bool ptrace;

@@ -96,7 +96,10 @@ static void add_supervision(struct report *r, const struct features *f)
 	add_if(r, "taking descriptors", f->pidfd_getfd, LESS, "connections are made on the command's own sockets",
 	       "pidfd_getfd is denied: calls on the command's sockets are refused where they can't be continued");
 	add_if(r, "threads by pidfd", f->pidfd_thread, LESS, "each thread has its own view",
-	       "needs Linux 6.9: a thread that unshared its descriptors is refused");
+	       f->kcmp ? "needs Linux 6.9: calls on descriptors are refused to a thread that unshared them, or outlived "
+			 "its process's first" :
+			 "needs Linux 6.9, or kcmp: calls on descriptors are refused to all threads of a process but its "
+			 "first");
 	add_if(r, "openat2", f->openat2, MISSING, "names are resolved without following what must not be",
 	       "not there (Linux 5.6), or forbidden by a container's seccomp profile: nothing can be run");
 	add_if(r, "io_uring", f->io_uring, LESS, "readiness comes by io_uring",

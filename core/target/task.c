@@ -318,6 +318,26 @@ int task_lstat(pid_t tid, int dirfd, const char *path, struct stat *ret)
 	return r < 0 ? r : (int)CALL(fstatat(dir, name, ret, AT_SYMLINK_NOFOLLOW));
 }
 
+/* Before Linux 6.9 a pidfd is a whole process's and leads to the descriptors of its leader, the first thread. They are
+ * TID's own as long as the two share their table. Who leaves it (unshare, close_range, an end) never comes back to it,
+ * so they shared it if they still do after the descriptor was taken: TID waits in its call meanwhile, and the leader's
+ * number is nobody else's while TID lives. Where the kernel does not tell (no kcmp), nothing else does: files can be
+ * the same and their descriptions not, and all inotify groups have one inode. */
+static int get_fd_of_leader(pid_t tid, int fd)
+{
+	_cleanup_close_ int pidfd = -EBADF, got = -EBADF;
+	struct task_status s;
+	int r = task_read_status(tid, &s);
+
+	if (r < 0)
+		return r;
+	pidfd = sys_pidfd_open(s.tgid, 0);
+	got = pidfd < 0 ? pidfd : sys_pidfd_getfd(pidfd, fd);
+	if (got < 0)
+		return got == -ESRCH ? -EBADF : got; /* the leader has ended, not TID */
+	return sys_kcmp(tid, s.tgid, KCMP_FILES) == 0 ? take_fd(&got) : -EBADF;
+}
+
 int task_get_fd(pid_t tid, int fd)
 {
 	int pidfd, r;
@@ -334,6 +354,8 @@ int task_get_fd(pid_t tid, int fd)
 	pidfd = sys_pidfd_open(tid, PIDFD_THREAD);
 	if (pidfd == -EINVAL)
 		pidfd = sys_pidfd_open(tid, 0);
+	if (pidfd == -EINVAL || pidfd == -ENOENT) /* no leader */
+		return get_fd_of_leader(tid, fd);
 	if (pidfd < 0)
 		return pidfd;
 	r = sys_pidfd_getfd(pidfd, fd);

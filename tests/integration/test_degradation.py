@@ -6,7 +6,9 @@ The program `without` answers ENOSYS or EPERM for a call, as an old kernel or a 
 
 import json
 import os
+import shutil
 import socket
+import stat
 
 from harness import LAYERS, SLUICE, SluiceCase, add_cases, case
 
@@ -25,6 +27,68 @@ allow rx /usr /bin /lib /lib64 /etc
 allow read,write /dev/null
 allow ro,write,create,delete {dir}/ok
 """
+
+COMMON = """
+import ctypes, errno, os, socket, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def say(what, f, *args):
+    try: f(*args); print(what, "done")
+    except OSError as e: print(what, errno.errorcode[e.errno])
+def call(nr, *args):
+    if libc.syscall(nr, *args) < 0: raise OSError(ctypes.get_errno(), "")
+def in_thread(f):
+    t = threading.Thread(target=f); t.start(); t.join()
+PORT = ("127.0.0.1", int(sys.argv[1]))
+"""
+# Each call that is done on a descriptor of the caller's own, in a thread that is not the first.
+IN_A_THREAD = COMMON + """
+def calls():
+    fd = os.open("ok/plain", os.O_RDWR)
+    say("fchmod", os.fchmod, fd, 0o640)
+    say("fchown", os.fchown, fd, os.getuid(), os.getgid())
+    say("fsetxattr", os.setxattr, fd, "user.x", b"1")
+    say("futimens", os.utime, fd, (1, 1))
+    say("inotify_add_watch", call, 254, libc.inotify_init1(0), b"ok/plain", 2)
+    say("bind", socket.socket(socket.AF_UNIX).bind, "ok/socket")
+    say("connect", socket.socket().connect, PORT)
+in_thread(calls)
+"""
+# Two numbers, each one thing in the leader's table and another in the thread's; argv[2] says whose stay what they were.
+APART = COMMON + """
+UNSHARE = {"unshare": lambda: call(272, 0x400), "close_range": lambda: call(436, 2000, 2000, 2)}[sys.argv[3]]
+first, second = threading.Event(), threading.Event()
+file, sock = os.open(sys.argv[2] + "1", os.O_RDWR), socket.socket()
+def leave():  # who leaves takes other things for them
+    UNSHARE()
+    os.dup2(os.open(sys.argv[2] + "2", os.O_RDWR), file)
+    os.dup2(socket.socket().detach(), sock.fileno())
+def act():
+    if sys.argv[2] == "leaders": leave()
+    first.set()
+    second.wait()
+    say("fchmod", os.fchmod, file, 0o600)
+    say("connect", sock.connect, PORT)
+    say("peer", sock.getpeername)
+t = threading.Thread(target=act)
+t.start()
+first.wait()
+if sys.argv[2] == "threads": leave()
+second.set()
+t.join()
+say("leader's peer", sock.getpeername)
+"""
+# The first thread has ended, and its table with it.
+ALONE = COMMON + """
+import time
+def act():
+    while open("/proc/self/task/%d/stat" % os.getpid()).read().rsplit(")")[1][1] != "Z": time.sleep(.001)
+    say("fchmod", os.fchmod, os.open("ok/plain", os.O_RDWR), 0o640)
+    sys.stdout.flush()
+    os._exit(0)
+threading.Thread(target=act).start()
+libc.syscall(60, 0)
+"""
+BEFORE_6_9 = "pidfd_thread=EINVAL"
 
 
 class Degradation(SluiceCase):
@@ -95,6 +159,7 @@ class Degradation(SluiceCase):
         for missing, feature, state in (("io_uring_setup", "io_uring", "less"),
                                         ("process_vm_readv=EPERM", "reading memory", "less"),
                                         ("pidfd_getfd", "taking descriptors", "less"),
+                                        (BEFORE_6_9, "threads by pidfd", "less"),
                                         ("ptrace=EPERM", "ptrace", "less"),
                                         ("seccomp", "supervisor", "missing"),
                                         ("openat2", "openat2", "missing")):
@@ -150,6 +215,90 @@ class Degradation(SluiceCase):
         r = self.under("pidfd_getfd", "/usr/bin/python3", "-c", script, policy=policy)
         self.assertEqual("refused\n", r.out, r)
 
+    def threads(self, missing, program, *args):
+        """What PROGRAM says; natively if MISSING is None, under a whole sluice if it is nothing."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        argv = ["/usr/bin/python3", "-c", program, str(server.getsockname()[1]), *args]
+        policy = HOLE + "allow connect *:*\n"
+        if missing is None:
+            r = self.native(*argv)
+        elif not missing:
+            r = self.sluice(*argv, policy=policy)
+        else:
+            r = self.under(missing, *argv, policy=policy)
+        self.assert_status(r, 0)
+        return dict(line.rsplit(" ", 1) for line in r.out.splitlines())
+
+    def mode(self, name):
+        return stat.S_IMODE(os.lstat(os.path.join(self.dir, name)).st_mode)
+
+    def act_in_a_thread(self, missing):
+        """What each call says, having looked at what it did."""
+        self.put("ok/plain", mode=0o644)
+        said = self.threads(missing, IN_A_THREAD)
+        calls = ("fchmod", "fchown", "fsetxattr", "futimens", "inotify_add_watch", "bind", "connect")
+        self.assertEqual(sorted(calls), sorted(said))
+        plain = os.path.join(self.dir, "ok/plain")
+        self.assertEqual(0o640 if said["fchmod"] == "done" else 0o644, self.mode("ok/plain"))
+        self.assertEqual(["user.x"] if said["fsetxattr"] == "done" else [], os.listxattr(plain))
+        self.assertEqual(said["futimens"] == "done", os.stat(plain).st_mtime == 1)
+        self.assertEqual(said["bind"] == "done", os.path.exists(os.path.join(self.dir, "ok/socket")))
+        return said
+
+    @case
+    def before_pidfds_of_threads_a_thread_acts_on_what_it_shares_with_the_first(self):
+        native = self.act_in_a_thread(None)
+        # Not every file system has attributes for users.
+        self.assertEqual({"done"}, {a for call, a in native.items() if call != "fsetxattr"}, native)
+        shutil.rmtree(os.path.join(self.dir, "ok"))
+        self.assertEqual(native, self.act_in_a_thread(BEFORE_6_9))
+
+    @case
+    def where_it_cannot_be_told_what_a_thread_shares_it_is_refused(self):
+        for kcmp in ("kcmp", "kcmp=EPERM"):
+            said = self.act_in_a_thread(BEFORE_6_9 + "," + kcmp)
+            self.assertEqual({"EBADF"}, set(said.values()), said)
+        _, rows = self.doctor(BEFORE_6_9 + ",kcmp")
+        self.assertIn("all threads of a process but its first", rows["threads by pidfd"]["means"])
+
+    def act_apart(self, missing, whose, how):
+        """What is said; the modes of the leader's file and of the thread's. The first file stays WHOSE."""
+        for n in "12":
+            self.put(whose + n, mode=0o644)
+        said = self.threads(missing, APART, whose, how)
+        modes = [self.mode(whose + n) for n in "12"]
+        return said, modes if whose == "leaders" else modes[::-1]
+
+    @case
+    def a_thread_with_descriptors_of_its_own_never_gets_the_leaders(self):
+        native = ({"fchmod": "done", "connect": "done", "peer": "done", "leader's peer": "ENOTCONN"}, [0o644, 0o600])
+        refused = ({"fchmod": "EBADF", "connect": "EBADF", "peer": "ENOTCONN", "leader's peer": "ENOTCONN"},
+                   [0o644, 0o644])
+        for whose in ("leaders", "threads"):
+            for how in ("unshare", "close_range"):
+                for missing in (None, ""):
+                    self.assertEqual(native, self.act_apart(missing, whose, how))
+                for missing in (BEFORE_6_9, BEFORE_6_9 + ",kcmp"):
+                    self.assertEqual(refused, self.act_apart(missing, whose, how))
+
+    @case
+    def a_thread_does_not_get_what_the_first_takes_as_it_leaves(self):
+        for missing in (None, BEFORE_6_9):
+            for name in ("leaders", "threads"):
+                self.put(name, mode=0o644)
+            argv = [self.program("leave_race"), "leaders", "threads"]
+            r = self.native(*argv) if missing is None else self.under(missing, *argv, policy=HOLE)
+            self.assert_status(r, 0)
+            self.assertEqual([0o644, 0o600], [self.mode("leaders"), self.mode("threads")])
+
+    @case
+    def a_thread_that_outlives_the_first_is_answered(self):
+        for missing, answer in ((None, "done"), ("", "done"), (BEFORE_6_9, "EBADF")):
+            self.put("ok/plain", mode=0o644)
+            self.assertEqual({"fchmod": answer}, self.threads(missing, ALONE))
+            self.assertEqual(0o640 if answer == "done" else 0o644, self.mode("ok/plain"))
+
 
 class Nested(SluiceCase):
     """The kernel gives a tree one listener: a sluice inside of another has Landlock and registers only."""
@@ -201,6 +350,6 @@ class Nested(SluiceCase):
 
 
 MISSING = ("landlock_create_ruleset", "io_uring_setup", "process_vm_readv", "process_vm_readv=EPERM", "pidfd_getfd",
-           "pidfd_getfd=EPERM", "pidfd_open", "kcmp", "ptrace=EPERM",
+           "pidfd_getfd=EPERM", "pidfd_open", BEFORE_6_9, "kcmp", "ptrace=EPERM",
            "landlock_create_ruleset,io_uring_setup,process_vm_readv=EPERM,pidfd_getfd=EPERM,ptrace=EPERM")
 add_cases(Degradation, MISSING, lambda self, m: self.enforces_without(m), "enforces_the_same_without_")
