@@ -254,6 +254,11 @@ void request_need(struct request *q, enum op op, unsigned which)
 		q->needs[q->n_needs++] = (struct need){.op = op, .which = (uint8_t)which};
 }
 
+int request_take_ids(const struct request *q)
+{
+	return (q->as_peer ? creds_enter_as_peer : creds_enter)(&q->status);
+}
+
 int request_take_umask(const struct request *q)
 {
 	static _Thread_local int own = -1; /* this thread's, which nobody else sets */

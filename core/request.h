@@ -117,6 +117,8 @@ int pid_prepare(struct request *q);
 int pass_prepare(struct request *q);
 int chdir_prepare(struct request *q);
 
+/* The target's ids, to perform the call with, where acts_as_target says so. 0 or -EPERM. Pairs with creds_leave(). */
+int request_take_ids(const struct request *q);
 /* The target's umask, for what is created on its behalf; sets this thread's own (CLONE_FS unshared). */
 int request_take_umask(const struct request *q);
 /* A resource limit like RLIMIT_LOCKS can carry this mark: the task confined itself. */

@@ -84,7 +84,7 @@ static void perform(struct request *q)
 {
 	q->again = AGAIN_NOT;
 	atomic_fetch_add_explicit(&q->sup->emulated, 1, memory_order_relaxed);
-	if (q->acts_as_target && (q->as_peer ? creds_enter_as_peer : creds_enter)(&q->status) < 0) {
+	if (q->acts_as_target && request_take_ids(q) < 0) {
 		q->verdict.err = EPERM;
 		refuse(q, BY_ERROR, "the ids of the process can't be taken");
 		return;

@@ -6,7 +6,9 @@
 #include "core/reply/block.h"
 
 #include "core/reply/reply.h"
+#include "core/request.h"
 #include "core/sys.h"
+#include "core/target/creds.h"
 #include "core/target/task.h"
 
 #include <pthread.h>
@@ -92,6 +94,21 @@ static void leave(struct blocked *b)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Who stops a thread must have more rights than that thread, whose ids we may have taken. False: keep waiting. */
+static bool restart_as_ourselves(struct request *q)
+{
+	if (!q->acts_as_target)
+		return reply_restart(q);
+	creds_leave();
+	if (!reply_restart(q)) {
+		if (request_take_ids(q) == 0)
+			return false;
+		reply_errno(q, EPERM);
+	}
+	q->acts_as_target = false; /* nothing is left to be given back */
+	return true;
+}
+
 /* The call was interrupted because the target should look at a signal. true: answered. */
 static bool answer_interrupted(struct request *q)
 {
@@ -99,7 +116,7 @@ static bool answer_interrupted(struct request *q)
 		q->answered = true; /* gone */
 		return true;
 	}
-	return has_signal(q->tid) && reply_restart(q);
+	return has_signal(q->tid) && restart_as_ourselves(q);
 }
 
 void block_open(struct request *q, uint64_t flags)

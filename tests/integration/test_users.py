@@ -24,7 +24,7 @@ HOLE = "{base}\nallow all {dir}\ndeny all {dir}/no\n"
 GLOB = "{base}\nallow all {dir}\ndeny rw,connect **/*.never-there\n"
 
 COMMON = r"""
-import ctypes, errno, os, stat, sys, threading
+import ctypes, errno, os, stat, sys, threading, time
 libc = ctypes.CDLL(None, use_errno=True)
 def say(what, f, *a, **k):
     try:
@@ -136,6 +136,47 @@ say("hard link to root's", os.link, "root644", "got")
 say("hard link to another's", os.link, "other600", "got2")
 """,
 }
+
+# Calls that wait, and a signal meanwhile. Who waits in vain is let go after two seconds.
+WAITING = r"""
+import signal, socket
+alarms = []
+signal.signal(signal.SIGALRM, lambda *_: alarms.append(1))
+def later(seconds, f):
+    pid = os.fork()
+    if not pid:
+        time.sleep(seconds); f(); os._exit(0)
+    return pid
+def waits(what, restarts, seconds, call, partner):
+    alarms.clear()
+    signal.siginterrupt(signal.SIGALRM, not restarts)
+    pid = later(seconds, partner)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    r = call()
+    say(what, lambda: "done" if r >= 0 else errno.errorcode[ctypes.get_errno()])
+    os.kill(pid, 9); os.waitpid(pid, 0)
+    print("  handled", len(alarms))
+def opens(): return libc.open(b"fifo", os.O_RDONLY)
+def joins(): os.open("fifo", os.O_WRONLY); time.sleep(1)
+os.mkfifo("fifo")
+waits("open", False, 2, opens, joins)
+waits("open with SA_RESTART", True, 0.5, opens, joins)
+server = socket.socket(1); server.bind("waiting"); server.listen(0)
+first, second = socket.socket(1), socket.socket(1)
+first.connect("waiting")
+name = b"\1\0waiting"
+waits("connect", False, 2, lambda: libc.connect(second.fileno(), name, len(name)), lambda: server.accept())
+pid = later(0, opens)
+time.sleep(0.2)
+os.kill(pid, signal.SIGTERM)
+for i in range(200):
+    time.sleep(0.01)
+    gone, status = os.waitpid(pid, os.WNOHANG)
+    if gone: break
+else:
+    os.kill(pid, 9)
+say("terminated", lambda: os.WTERMSIG(status) if gone else "not")
+"""
 
 # O_CREAT on what another one put into a directory that others may write.
 STICKY = r"""
@@ -332,6 +373,13 @@ class Users(SluiceCase):
             native = self.both(argv, policy)
             self.assertIn("as user: EACCES", native.out)
             self.assertIn("thread: EACCES", native.out)
+
+    @case
+    def signals_reach_who_waits(self):
+        for policy in (HOLE, GLOB):
+            native = self.both(self.as_user(WAITING), policy)
+            self.assertEqual("open: EINTR\n  handled 1\nopen with SA_RESTART: done\n  handled 1\n"
+                             "connect: EINTR\n  handled 1\nterminated: 15\n", native.out)
 
     @case
     def root_without_capabilities_is_not_helped(self):
