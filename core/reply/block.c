@@ -31,14 +31,27 @@ static pthread_cond_t some = PTHREAD_COND_INITIALIZER;
 static struct blocked *all; /* under lock */
 static bool watching;       /* under lock */
 
+/* Of the signals SHARED, sent to a process, those that its first thread leaves to the others: the kernel wakes the
+ * first one that may take them, beginning with it. */
+static uint64_t left_by_leader(pid_t leader, uint64_t shared)
+{
+	struct task_status s;
+
+	return task_read_status(leader, &s) < 0 || strchr("ZXTt", s.state) ? shared : shared & s.sig_blocked;
+}
+
 /* Would the target leave a blocking call of its own now? */
 static bool has_signal(pid_t tid)
 {
 	struct task_status s;
+	uint64_t shared;
 
 	if (task_read_status(tid, &s) < 0)
 		return true;
-	return (s.sig_pending | s.shared_pending) & ~s.sig_blocked & ~s.sig_ignored;
+	shared = s.shared_pending & ~s.sig_blocked & ~s.sig_ignored;
+	if (shared && s.tgid != tid)
+		shared = left_by_leader(s.tgid, shared);
+	return shared || (s.sig_pending & ~s.sig_blocked & ~s.sig_ignored);
 }
 
 static void *watch(void *arg)

@@ -132,6 +132,31 @@ static void others_go_on(void)
 	fixture_after_call();
 }
 
+/* A signal to the process is the first thread's to handle, and ends its wait. The other's goes on. */
+static void one_of_two_is_interrupted(void)
+{
+	struct sigaction sa = {.sa_handler = on_alarm};
+	pthread_t t;
+	long waiting = -2;
+	int fd;
+
+	if (pthread_create(&t, NULL, open_fifo, &waiting) != 0)
+		return;
+	sleep_ms(50);
+	alarms = 0;
+	sigaction(SIGALRM, &sa, NULL);
+	after_ms(50, 0);
+	fd = open("fifo", O_RDONLY | O_CLOEXEC);
+	line("two wait, a signal: the first got %s", fd >= 0 ? "a descriptor" : strerrorname_np(errno));
+	line("  handled %d, the other got %ld", (int)alarms, waiting);
+	close(fd);
+	fd = open("fifo", O_WRONLY | O_CLOEXEC);
+	pthread_join(t, NULL);
+	line("the other got %s", waiting >= 0 ? "a descriptor" : "nothing");
+	close(fd);
+	close((int)waiting);
+}
+
 /* Calls that never return EINTR natively must not under a storm of signals. (Natively trapped calls
  * that are hit between trap and receipt can; those are retried by the kernel with SA_RESTART.) */
 static void storm(void)
@@ -200,6 +225,7 @@ void section_blocking(void)
 	fifos();
 	interrupted();
 	others_go_on();
+	one_of_two_is_interrupted();
 	storm();
 	killed_while_waiting();
 }
