@@ -93,7 +93,7 @@ struct ask_move {
 };
 bool ask_move_widens(struct asker *a, const struct policy *policy, const struct ask_move *move);
 /* The caller died: its question is withdrawn (its callback gets ANSWER_NO). While questions wait the
- * asker looks for that itself, too. */
+ * asker looks for that itself, too, and for callers that have a signal to die of. */
 void ask_withdraw(struct asker *a, pid_t tid);
 /* No more questions: what still waits is answered with ANSWER_NO, and so is, at once, what comes
  * later. After it no callback runs on the asker's thread any more, and the terminal is given back. */

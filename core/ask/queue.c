@@ -8,8 +8,9 @@
 #include "core/ask/queue.h"
 #include "core/ask/prompt.h"
 #include "core/cleanup.h"
+#include "core/target/task.h"
 
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -543,24 +544,28 @@ void ask_withdraw(struct asker *a, pid_t tid)
 	announce(a, &out);
 }
 
-/* Has the thread ended, reaped or not? One that reuses its number counts as alive: asked in vain. */
+/* What ends a process unless it says otherwise. */
+static bool is_deadly(int sig)
+{
+	return sig != SIGCHLD && sig != SIGCONT && sig != SIGURG && sig != SIGWINCH && sig != SIGSTOP &&
+	       sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU;
+}
+
+/* Has the thread ended, reaped or not, or would it if it were answered? One that is traced has a signal that ends it
+ * wait until then, unless that is KILL. One that reuses its number counts as alive: asked in vain. */
 static bool is_gone(pid_t tid)
 {
-	_cleanup_close_ int fd = -EBADF;
-	char name[40], stat[512];
-	const char *state;
-	ssize_t n;
+	struct task_status s;
+	uint64_t signals;
+	int r = task_read_status(tid, &s);
 
-	snprintf(name, sizeof(name), "/proc/%d/stat", (int)tid);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT;
-	n = read(fd, stat, sizeof(stat) - 1);
-	if (n <= 0)
-		return n < 0 && errno == ESRCH;
-	stat[n] = '\0';
-	state = strrchr(stat, ')'); /* behind the name, which is the task's own choice */
-	return state && (state[1] == ' ') && (state[2] == 'Z' || state[2] == 'X');
+	if (r < 0)
+		return r == -ESRCH;
+	signals = (s.sig_pending | s.shared_pending) & ~s.sig_blocked & ~s.sig_ignored & ~s.sig_caught;
+	for (int sig = 1; signals; sig++, signals >>= 1)
+		if (signals & 1 && is_deadly(sig))
+			return true;
+	return s.state == 'Z' || s.state == 'X';
 }
 
 void queue_withdraw_gone(struct asker *a)

@@ -425,8 +425,16 @@ class Terminal(terminals.TerminalCase):
 
     @case
     def an_interrupt_ends_the_question_and_the_command(self):
+        self.interrupt()
+
+    @case
+    def an_interrupt_ends_them_where_the_command_is_traced(self):
+        self.interrupt("--on-death", "ptrace")
+
+    def interrupt(self, *options):
         self.open_shell()
-        self.type_line(" ".join(map(shlex.quote, self.sluice_argv("cat", "secret", policy=self.ASKING))))
+        argv = self.sluice_argv("cat", "secret", policy=self.ASKING, options=options)
+        self.type_line(" ".join(map(shlex.quote, argv)))
         self.await_words("? help")
         self.shown = ""
         os.write(self.tty, b"\x03")
