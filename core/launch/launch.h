@@ -53,6 +53,9 @@ void launch_kill_tree(struct launch *l);
 void launch_free(struct launch *l);
 /* The warden was killed from outside: the tree was ended and its status is SIGKILL's. */
 bool launch_warden_lost(const struct launch *l);
+/* Where we trace the tree ourselves, so that nobody else can: let thread TID of it look at its signals when it leaves
+ * the kernel next. Any thread. 0 or -errno; -ENOSYS: we do not trace it. */
+int launch_interrupt(pid_t tid);
 /* Die as the command did: exit with its code, or of its signal with the core limit 0. */
 _Noreturn void launch_exit_like(int wstatus);
 

@@ -13,10 +13,13 @@
  *
  *   stop                                what is done
  *   fork, vfork, clone event            go on; the new task is traced from its first instruction
- *   PTRACE_EVENT_STOP with SIGTRAP      a new task's first stop: go on
+ *   PTRACE_EVENT_STOP with SIGTRAP      a new task's first stop, or one that was interrupted: go on
  *   PTRACE_EVENT_STOP with a stop       group stop: listen, until SIGCONT
  *   a signal                            deliver it
  *   exec event                          ask whether what is now executed may be; SIGKILL if not
+ *
+ * A task has one tracer: others who want one interrupted ask this thread to. A signal takes it out of its wait,
+ * again and again, since one that comes just before the wait is lost.
  */
 #include "core/launch/parts.h"
 #include "core/sys.h"
@@ -27,6 +30,10 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <time.h>
+
+#define WAKE SIGURG /* is not queued */
+#define WAKE_AGAIN_NS 200000L
 
 struct tracer {
 	pid_t target;
@@ -36,7 +43,15 @@ struct tracer {
 	void *ctx;
 };
 
-static atomic_int target_status = -1; /* one command a process */
+/* One command a process. */
+static atomic_int target_status = -1;
+
+static struct {
+	pthread_mutex_t lock;  /* who asks: one at a time */
+	_Atomic pid_t tracer;  /* its thread id; 0: there is none, or it serves nobody any more */
+	_Atomic pid_t tid;     /* whom; the tracer makes it 0 when it is done */
+	int result;            /* the tracer's, until then */
+} wish = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 int tracer_target_status(void)
 {
@@ -69,6 +84,54 @@ static void on_stop(const struct tracer *t, pid_t pid, int wstatus)
 	/* ESRCH: it was killed while it stood still. */
 }
 
+static void on_wake(int sig)
+{
+	(void)sig;
+}
+
+static void be_woken(void)
+{
+	const struct sigaction sa = {.sa_handler = on_wake}; /* no SA_RESTART: the wait is to end */
+	sigset_t one;
+
+	sigaction(WAKE, &sa, NULL);
+	sigemptyset(&one);
+	sigaddset(&one, WAKE);
+	pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+}
+
+static void fulfil_wish(void)
+{
+	pid_t tid = atomic_load_explicit(&wish.tid, memory_order_acquire);
+
+	if (!tid)
+		return;
+	wish.result = (int)CALL(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL));
+	atomic_store_explicit(&wish.tid, 0, memory_order_release); /* pairs with the acquire of who asked */
+}
+
+int launch_interrupt(pid_t tid)
+{
+	pid_t tracer;
+	int r = -ENOSYS;
+
+	pthread_mutex_lock(&wish.lock);
+	tracer = atomic_load_explicit(&wish.tracer, memory_order_acquire);
+	if (tracer)
+		atomic_store_explicit(&wish.tid, tid, memory_order_release);
+	while (tracer && r == -ENOSYS) {
+		syscall(SYS_tgkill, getpid(), tracer, WAKE);
+		nanosleep(&(struct timespec){.tv_nsec = WAKE_AGAIN_NS}, NULL);
+		/* In this order: who is gone fulfils no more. */
+		tracer = atomic_load_explicit(&wish.tracer, memory_order_acquire);
+		if (!atomic_load_explicit(&wish.tid, memory_order_acquire))
+			r = wish.result;
+	}
+	atomic_store_explicit(&wish.tid, 0, memory_order_relaxed);
+	pthread_mutex_unlock(&wish.lock);
+	return r;
+}
+
 static void *trace(void *arg)
 {
 	struct tracer *starter = arg;
@@ -79,10 +142,14 @@ static void *trace(void *arg)
 	int wstatus, err;
 
 	prctl(PR_SET_NAME, "sluice-tracer");
+	be_woken();
 	err = ptrace(PTRACE_SEIZE, t->target, NULL, (void *)(uintptr_t)options) < 0 ? errno : 0;
 	starter->err = err;
+	if (!err)
+		atomic_store_explicit(&wish.tracer, (pid_t)syscall(SYS_gettid), memory_order_release);
 	sem_post(&starter->seized); /* the starter frees it */
 	while (!err) {
+		fulfil_wish();
 		/* Our own tracees only, not the children of other threads. */
 		pid = waitpid(-1, &wstatus, __WALL | __WNOTHREAD);
 		if (pid > 0 && WIFSTOPPED(wstatus))
@@ -92,6 +159,7 @@ static void *trace(void *arg)
 		else if (pid < 0 && errno != EINTR)
 			break; /* ECHILD: the tree is gone */
 	}
+	atomic_store_explicit(&wish.tracer, 0, memory_order_release);
 	return NULL;
 }
 

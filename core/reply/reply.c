@@ -6,6 +6,7 @@
 #include "core/reply/reply.h"
 
 #include "core/cleanup.h"
+#include "core/launch/launch.h"
 #include "core/sys.h"
 
 #include <sys/ptrace.h>
@@ -89,10 +90,15 @@ void reply_fd(struct request *q, int fd, bool cloexec)
 
 bool reply_restart(struct request *q)
 {
-	int status;
+	int status, r;
 
 	/* -512 turns into EINTR or a restart only in a thread that handles a signal on its way out;
 	 * in any other it would leak as errno 512. So that very thread is made to stop there. */
+	r = launch_interrupt(q->tid);
+	if (r == 0)
+		reply_errno(q, ERESTARTSYS);
+	if (r != -ENOSYS)
+		return r == 0;
 	if (ptrace(PTRACE_SEIZE, q->tid, 0, 0) < 0)
 		return false;
 	if (ptrace(PTRACE_INTERRUPT, q->tid, 0, 0) < 0) {

@@ -53,21 +53,22 @@ def is_known(native, ours, policy):
 
 
 class Fidelity(SluiceCase):
-    def lines(self, section, policy):
+    def lines(self, section, policy, options=()):
         name = "native" if policy is None else "sluice"
         where = os.path.join(self.dir, name)
         os.mkdir(where)
         argv = [self.program("fidelity"), section, where]
         how = dict(env={"FIDELITY": "1"}, timeout=150)
-        result = self.native(*argv, **how) if policy is None else self.sluice(*argv, policy=policy, **how)
+        result = self.native(*argv, **how) if policy is None else self.sluice(
+            *argv, policy=policy, options=options, **how)
         self.assert_status(result, 0)
         return result.out.splitlines(), result
 
-    def compare(self, section, policy):
+    def compare(self, section, policy, options=()):
         if section not in NATIVE:
             NATIVE[section], _ = self.lines(section, None)
         want = NATIVE[section]
-        got, result = self.lines(section, policy)
+        got, result = self.lines(section, policy, options)
         differing = []
         matcher = difflib.SequenceMatcher(None, want, got, autojunk=False)
         for tag, i, j, k, m in matcher.get_opcodes():
@@ -108,5 +109,8 @@ SECTIONS = [s for s in sections() if s != "deep"]
 add_cases(Fidelity, ["open", STAT], lambda self, p: self.compare_deep(p), "trees_deeper_than_a_path_")
 add_cases(Fidelity, SECTIONS, lambda self, s: self.compare(s, "open"), "same_as_native_when_all_is_allowed_")
 add_cases(Fidelity, SECTIONS, lambda self, s: self.compare(s, STAT), "same_as_native_when_metadata_is_ruled_")
+# The tree is traced then, by one thread of sluice.
+add_cases(Fidelity, ["blocking", "exec"], lambda self, s: self.compare(s, STAT, ["--on-death", "ptrace"]),
+          "same_as_native_when_death_is_by_ptrace_")
 if LAYERS == "auto":
     add_cases(Fidelity, SECTIONS, lambda self, s: self.compare(s, GLOB), "same_as_native_beneath_a_glob_")

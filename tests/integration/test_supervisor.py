@@ -16,6 +16,8 @@ from test_attacks import CANNOT, ESCAPED, HELD, HOLE, Attack
 
 SUPERVISOR_ATTACKS = ("memory", "tracing", "descriptors", "limits", "scheduling", "signals", "group_signals",
                       "threads_by_kill", "threads_by_queue", "threads_by_descriptor", "threads_by_owner")
+# Nothing more is refused, but the supervisor does what Landlock could.
+EMULATED = HOLE + "deny rw **/*.never-there\n"
 # What stands in the supervisor's place in a control.
 SLEEPER = """
 import threading, time
@@ -400,6 +402,42 @@ for more in os.O_NOFOLLOW, 0, os.O_NOFOLLOW | os.O_NONBLOCK:
         result = self.sluice("sh", "-c", script, policy=HOLE)
         self.assert_status(result, 0)
         self.assertNotIn("Interrupted", result.err)
+
+    @case
+    def who_waits_for_a_fifo_ends_of_its_signal_however_the_tree_is_watched(self):
+        """Traced, a thread is woken by no signal but KILL while its call is another's to answer."""
+        script = """
+            mkfifo ok/f
+            for signal in TERM INT HUP ALRM; do
+                (trap - INT; exec 3>ok/f) & pid=$!
+                sleep 0.3; kill -$signal $pid
+                i=0; while kill -0 $pid 2>/dev/null && [ $i -lt 40 ]; do sleep 0.05; i=$((i+1)); done
+                kill -9 $pid 2>/dev/null; wait $pid; echo $signal $?
+            done
+        """
+        want = "TERM 143\nINT 130\nHUP 129\nALRM 142\n"
+        self.lay_out()
+        argv = ["bash", "-c", script]
+        self.assertEqual(want, self.native(*argv).out)
+        checked = EMULATED + "deny exec **/*.never-there\nexec-holes checked\n"
+        for policy, options in ((EMULATED, ()), (EMULATED, ("--on-death", "ptrace")), (checked, ())):
+            os.unlink(os.path.join(self.dir, "ok/f"))
+            r = self.sluice(*argv, policy=policy, options=options)
+            self.assertEqual(want, r.out, r)
+
+    @case
+    def many_who_wait_end_at_once_where_the_tree_is_traced(self):
+        script = """
+            mkfifo ok/f; i=0; pids=
+            while [ $i -lt 30 ]; do (exec 3>ok/f) & pids="$pids $!"; i=$((i+1)); done
+            sleep 0.5; kill -TERM $pids
+            for pid in $pids; do wait $pid; echo $?; done
+        """
+        self.lay_out()
+        self.assertEqual("143\n" * 30, self.native("bash", "-c", script).out)
+        os.unlink(os.path.join(self.dir, "ok/f"))
+        r = self.sluice("bash", "-c", script, policy=EMULATED, options=["--on-death", "ptrace"], timeout=20)
+        self.assertEqual("143\n" * 30, r.out, r)
 
     @case
     def targets_killed_while_waiting_leave_nothing_behind(self):

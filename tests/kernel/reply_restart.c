@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Answering -512 (the kernel's own ERESTARTSYS): exactly what an interrupted call does natively, but only for
- * the thread that has to deliver the signal.
+ * the thread that has to deliver the signal. One that is traced waits even with a signal to die of.
  */
 #include "kernel.h"
 
@@ -108,11 +108,35 @@ static int answer_thread(bool interrupt)
 	return status_of(c.pid);
 }
 
+/* Traced by us, with SIGTERM to die of. */
+static void the_traced_way(void)
+{
+	struct traced_child c = child_with_trap(SYS_sched_yield, KILLABLE, call_once);
+	struct seccomp_notif n = receive(c.listener);
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, c.pid, 0, PTRACE_O_EXITKILL) < 0)
+		SKIP("ptrace: %s", strerror(errno));
+	kill(c.pid, SIGTERM);
+	sleep_ms(100);
+	FACT(ioctl(c.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n.id) == 0 && waitpid(c.pid, &status, WNOHANG) == 0,
+	     "a traced thread that waits is not ended by SIGTERM");
+	NEED(ptrace(PTRACE_INTERRUPT, c.pid, 0, 0) == 0);
+	NEED(answer(c.listener, n.id, -KERNEL_ERESTARTSYS, 0, 0) == 0);
+	FACT(waitpid(c.pid, &status, 0) == c.pid && status >> 8 == (SIGTRAP | PTRACE_EVENT_STOP << 8),
+	     "interrupted by its tracer, and answered -512, it stops");
+	NEED(ptrace(PTRACE_CONT, c.pid, 0, 0) == 0);
+	FACT(waitpid(c.pid, &status, 0) == c.pid && status >> 8 == SIGTERM, "then for the signal");
+	NEED(ptrace(PTRACE_CONT, c.pid, 0, SIGTERM) == 0);
+	FACT(status_of(c.pid) == 128 + SIGTERM, "of which it dies");
+}
+
 int main(void)
 {
 	int r;
 
 	the_native_way();
+	the_traced_way();
 	FACT(answer_thread(false) == 99, "a signal that another thread delivers does not help: 512 leaks");
 	r = answer_thread(true);
 	/* It restarts, unless it is now the thread that delivers the signal. */
