@@ -105,7 +105,7 @@ static void add_supervision(struct report *r, const struct features *f)
 	add_if(r, "io_uring", f->io_uring, LESS, "readiness comes by io_uring",
 	       "not there, or disabled: --backend epoll is used");
 	add_if(r, "ptrace", f->ptrace, LESS, "--on-death ptrace and interrupted blocking calls work",
-	       "denied: no --on-death ptrace; a blocking call that is interrupted is restarted");
+	       "denied: no --on-death ptrace; a call that blocks on the command's behalf sees no signal that it handles");
 }
 
 static void examine(const struct features *f, struct report *ret)
