@@ -126,8 +126,11 @@ class Runner:
         return {w for b in self.benchmarks if not isinstance(b, Micro) for w in self.ways_of(b)}
 
     def say_missing(self):
-        """Tools that are not installed, in one line."""
+        """Ways that none of these benchmarks is gone by; tools that are not installed, in one line."""
         wanted = self.all_ways()
+        known = {x for b in self.benchmarks for w in self.ways_of(b) for x in (w, w.split(",")[0])}
+        for way in [w for w in self.options.ways or [] if w not in known]:
+            self.progress.say("%s: none of these benchmarks has that way: sluice-bench run --dry-run shows theirs" % way)
         missing = [w.name for w in OTHERS if w.name in wanted and not shutil.which(w.program)]
         if missing:
             self.progress.say("left out, since not installed: " + ", ".join(missing))

@@ -692,6 +692,9 @@ class Runs(BenchCase):
         r = self.run_bench("open", "--quick", "--rounds", "1", "--with", "gone=/no/such/tool", "-o", "out.json")
         self.assert_status(r, 0)
         self.assertIn("gone: left out", r.err)
+        r = self.run_bench("memory", "--quick", "--rounds", "1", "--ways", "native,sluice", "-o", "out2.json")
+        self.assertIn("native: none of these benchmarks has that way", r.err)
+        self.assertNotIn("sluice: none of", r.err)
         with open(os.path.join(self.dir, "out.json"), encoding="utf-8") as f:
             self.assertIn("gone", json.load(f)["absent"])
 
