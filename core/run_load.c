@@ -89,6 +89,7 @@ static int check_output(const struct run *run, const char *option, const char *p
 	_cleanup_free_ char *cwd = getcwd(NULL, 0), *whole = NULL, *real = NULL, *link = NULL, *links = NULL;
 	char shown[2][512];
 	const char *planted;
+	int r;
 
 	if (!path || is_number(path))
 		return 0;
@@ -96,8 +97,12 @@ static int check_output(const struct run *run, const char *option, const char *p
 		whole = NULL;
 		return -ENOMEM;
 	}
-	if (resolve_literal(whole, &real, &link, &links) < 0)
-		return 0; /* it can't be opened either */
+	r = resolve_literal(whole, &real, &link, &links);
+	if (r < 0) {
+		escape_bytes(shown[0], sizeof(shown[0]), path, strlen(path));
+		fprintf(stderr, "sluice: %s %s: %s\n", option, shown[0], strerror(-r));
+		return r;
+	}
 	planted = policy_planted_link(run->policy, links);
 	if (!planted)
 		return 0;

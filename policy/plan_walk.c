@@ -345,7 +345,6 @@ static int visit_file(struct planner *p, const struct place *at, const struct no
 	size_t first, end = planner_names_at(p, at->path, at->len, &first);
 
 	p->inexact |= plain & own & (opset)~at->done;
-
 	if (node->kind == NODE_DEVICE && names_devices(p, at, node))
 		rights |= LL_IOCTL_DEV & p->plan->handled_fs;
 	for (size_t i = first; i < end; i++)

@@ -67,7 +67,8 @@ struct rule {
  * their objects, when they are opened. */
 static inline bool rule_means_own_terminals(const struct rule *rule)
 {
-	return rule && rule->rank == RANK_BUILTIN && rule->action == ACTION_ALLOW && rule->names[0].is_glob;
+	return rule && rule->rank == RANK_BUILTIN && rule->action == ACTION_ALLOW && rule->n_names &&
+	       rule->names[0].is_glob;
 }
 
 /* Length of the shortest prefix of PATH (absolute, canonical) that the pattern matches: the

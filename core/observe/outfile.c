@@ -141,10 +141,10 @@ static int write_beside(const char *path, const char *data, size_t len, mode_t m
 int outfile_replace(const char *path, const char *data, size_t len, mode_t mode)
 {
 	_cleanup_close_ int fd = -EBADF;
+	bool systems = strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0; /* links as /dev/stdout */
 	struct stat st;
 
-	if (strncmp(path, "/dev/", 5) != 0 && strncmp(path, "/proc/", 6) != 0 &&
-	    (lstat(path, &st) < 0 || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
+	if (lstat(path, &st) < 0 || S_ISREG(st.st_mode) || (S_ISLNK(st.st_mode) && !systems))
 		return write_beside(path, data, len, mode);
 	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	return fd < 0 ? -errno : write_all(fd, data, len);

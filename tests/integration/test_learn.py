@@ -272,3 +272,10 @@ class Learn(SluiceCase):
         self.assertTrue(stat.S_ISFIFO(os.stat(fifo).st_mode))
         r = self.native(SLUICE, "learn", file, "-o", "/dev/stdout")
         self.assertIn("include base", r.out)
+        shared = "/dev/shm/%s" % os.path.basename(self.root)
+        with open(shared, "w", encoding="utf-8") as f:
+            f.write("longer than any policy\n" * 1000)
+        self.addCleanup(os.unlink, shared)
+        self.assert_status(self.native(SLUICE, "learn", file, "-o", shared), 0)
+        with open(shared, encoding="utf-8") as f:
+            self.assertNotIn("longer", f.read())
