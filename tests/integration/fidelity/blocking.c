@@ -112,16 +112,25 @@ static void *open_fifo(void *arg)
 	return NULL;
 }
 
+/* A thread that waits for the FIFO's other end; *RET is what it gets. */
+static bool start_waiting(pthread_t *t, long *ret)
+{
+	*ret = -2;
+	if (pthread_create(t, NULL, open_fifo, ret) != 0)
+		return false;
+	sleep_ms(50);
+	return true;
+}
+
 /* While one thread waits, the others work. */
 static void others_go_on(void)
 {
 	pthread_t t;
-	long waiting = -2;
+	long waiting;
 	int fd;
 
-	if (pthread_create(&t, NULL, open_fifo, &waiting) != 0)
+	if (!start_waiting(&t, &waiting))
 		return;
-	sleep_ms(50);
 	report_fd(open("reg", O_RDONLY), "open while a thread waits");
 	report(mkdir("new", 0700), "mkdir while a thread waits");
 	fd = open("fifo", O_WRONLY | O_CLOEXEC);
@@ -137,12 +146,11 @@ static void one_of_two_is_interrupted(void)
 {
 	struct sigaction sa = {.sa_handler = on_alarm};
 	pthread_t t;
-	long waiting = -2;
+	long waiting;
 	int fd;
 
-	if (pthread_create(&t, NULL, open_fifo, &waiting) != 0)
+	if (!start_waiting(&t, &waiting))
 		return;
-	sleep_ms(50);
 	alarms = 0;
 	sigaction(SIGALRM, &sa, NULL);
 	after_ms(50, 0);
